@@ -1,0 +1,1 @@
+"""Operators to callables, on the host or a device."""

@@ -1,0 +1,52 @@
+"""What a backend is: six methods between a plan and its numbers."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import numpy as np
+
+from ..plan.operators import Operator, Plan
+
+
+class Backend(ABC):
+    """Holds the buffers of one plan and runs its operators.
+
+    A subclass is final. Buffers are addressed by their names in the plan;
+    ``read`` and ``write`` speak numpy on the host, whatever the device.
+    """
+
+    name: str
+
+    @abstractmethod
+    def allocate(self, plan: Plan) -> None:
+        """Make all buffers of a plan, zeroed."""
+
+    @abstractmethod
+    def write(self, buffer: str, values: np.ndarray) -> None:
+        """Set a buffer from a host array of its shape."""
+
+    @abstractmethod
+    def read(self, buffer: str) -> np.ndarray:
+        """A copy of a buffer on the host."""
+
+    @abstractmethod
+    def bind(self, operators: tuple[Operator, ...], record: tuple[str, ...]) -> int:
+        """Prepare a sequence of operators; returns a handle for :meth:`run`.
+
+        ``record`` names probe buffers whose values are kept at each step.
+        """
+
+    @abstractmethod
+    def run(self, handle: int, first_step: int, steps: int) -> dict[str, np.ndarray]:
+        """Run a prepared sequence ``steps`` times.
+
+        Returns
+        -------
+        dict
+            For each recorded buffer its values, ``(steps, *shape)``.
+        """
+
+    @abstractmethod
+    def sync(self) -> None:
+        """Wait until all work is done."""

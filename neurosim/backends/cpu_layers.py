@@ -1,0 +1,292 @@
+"""Layer updates on the CPU: one pass over the units of each image."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+from numba import njit
+
+from ..plan.operators import Operator
+from . import cells
+from .cpu_tile import Call, Tile
+
+OPTIONS = {"nogil": True, "cache": True, "fastmath": {"contract", "nsz"}}
+
+threshold_activity = njit(inline="always")(cells.threshold_activity)
+leaky_drive = njit(inline="always")(cells.leaky_drive)
+soft_sign = njit(inline="always")(cells.soft_sign)
+
+
+@njit(**OPTIONS)
+def copy_flat(source, target):
+    for i in range(source.size):
+        target[i] = source[i]
+
+
+@njit(**OPTIONS)
+def ann_update(g, v, a, gain, v_thresh, v_top, a_min, slope, a_shift, a_max):
+    for i in range(g.size):
+        u = gain * g[i]
+        v[i] = u
+        a[i] = threshold_activity(u, v_thresh, v_top, a_min, slope, a_shift, a_max)
+
+
+@njit(**OPTIONS)
+def lca_update(g, v, a, ts, tau, self_interact, v_thresh, v_top, a_min, slope, a_shift, a_max):
+    """Leak, drive and threshold of each image; ts : (image,) step sizes."""
+    for b in range(v.shape[0]):
+        decay = v.dtype.type(math.exp(-ts[b] / tau))
+        gain = v.dtype.type(1.0 - math.exp(-ts[b] / tau))
+        vb, ab, gb = v[b], a[b], g[b]
+        for i in range(vb.size):
+            u = leaky_drive(vb[i], gb[i] + self_interact * ab[i], decay, gain)
+            vb[i] = u
+            ab[i] = threshold_activity(u, v_thresh, v_top, a_min, slope, a_shift, a_max)
+
+
+@njit(**OPTIONS)
+def momentum_lca_update(
+    g, v, a, previous, ts, tau, self_interact, momentum,
+    v_thresh, v_top, a_min, slope, a_shift, a_max,
+):  # fmt: skip
+    """As lca_update, plus a part of the last drive."""
+    for b in range(v.shape[0]):
+        decay = v.dtype.type(math.exp(-ts[b] / tau))
+        gain = v.dtype.type(1.0 - math.exp(-ts[b] / tau))
+        vb, ab, gb, pb = v[b], a[b], g[b], previous[b]
+        for i in range(vb.size):
+            drive = gain * (gb[i] + self_interact * ab[i])
+            u = decay * vb[i] + drive + momentum * pb[i]
+            pb[i] = drive
+            vb[i] = u
+            ab[i] = threshold_activity(u, v_thresh, v_top, a_min, slope, a_shift, a_max)
+
+
+@njit(**OPTIONS)
+def ista_update(g, v, a, ts, tau, penalty, v_thresh, v_top, a_min, slope, a_shift, a_max):
+    for b in range(v.shape[0]):
+        rate = v.dtype.type(ts[b] / tau)
+        vb, ab, gb = v[b], a[b], g[b]
+        for i in range(vb.size):
+            u = vb[i] + rate * (gb[i] - penalty * v.dtype.type(soft_sign(ab[i])))
+            vb[i] = u
+            ab[i] = threshold_activity(u, v_thresh, v_top, a_min, slope, a_shift, a_max)
+
+
+@njit(**OPTIONS)
+def leaky_update(g, v, a, decay, v_thresh, v_top, a_min, slope, a_shift, a_max):
+    for i in range(g.size):
+        u = leaky_drive(v[i], g[i], decay, v.dtype.type(1.0))
+        v[i] = u
+        a[i] = threshold_activity(u, v_thresh, v_top, a_min, slope, a_shift, a_max)
+
+
+@njit(**OPTIONS)
+def vertices_activity(v, a, xs, ys, slope_neg, slope_pos):
+    """Piecewise linear activity through the vertices (xs, ys)."""
+    last = xs.size - 1
+    for i in range(v.size):
+        u = v[i]
+        if u < xs[0]:
+            a[i] = ys[0] + slope_neg * (u - xs[0])
+        elif u >= xs[last]:
+            a[i] = ys[last] + slope_pos * (u - xs[last])
+        else:
+            k = np.searchsorted(xs, u, side="right") - 1
+            a[i] = ys[k] + (ys[k + 1] - ys[k]) * (u - xs[k]) / (xs[k + 1] - xs[k])
+
+
+@njit(**OPTIONS)
+def mask_by_layer(a, mask, keep):
+    """Zero where the mask is zero (keep) or where it is not; mask features may be one."""
+    images, ny, nx, nf = a.shape
+    for b in range(images):
+        for y in range(ny):
+            for x in range(nx):
+                for f in range(nf):
+                    inside = mask[b, y, x, f if mask.shape[3] > 1 else 0] != 0.0
+                    if inside != keep:
+                        a[b, y, x, f] = 0.0
+
+
+@njit(**OPTIONS)
+def mask_by_feature(a, kept):
+    """Zero the features that are not kept; a : (units, feature)."""
+    for i in range(a.shape[0]):
+        for f in range(a.shape[1]):
+            if not kept[f]:
+                a[i, f] = 0.0
+
+
+@njit(**OPTIONS)
+def sigmoid_update(v, a, middle, slope, smooth, inverse):
+    for i in range(v.size):
+        if smooth:
+            r = 1.0 / (1.0 + math.exp(2.0 * (v[i] - middle) * slope))
+        else:
+            r = min(1.0, max(0.0, 0.5 - (v[i] - middle) * slope * 0.5))
+        a[i] = 1.0 - r if inverse else r
+
+
+@njit(nogil=True, cache=True)
+def guard_potentials(v, limit, step, flag):
+    """Remember the first step at which an image has a potential beyond the limit or NaN."""
+    for b in range(v.shape[0]):
+        fine = True
+        for i in range(v.shape[1]):
+            fine &= abs(v[b, i]) < limit
+        if not fine and flag[b] == 0:
+            flag[b] = step
+
+
+def threshold_constants(s: Any, tile: Tile) -> tuple[np.floating, ...]:
+    """Arguments of threshold_activity after the potential."""
+    width = s["v_width"]
+    slope = 0.0
+    if width > 0:
+        slope = (s["v_thresh"] + width - s["a_shift"] - s["a_min"]) / width
+    values = (
+        s["v_thresh"],
+        s["v_thresh"] + max(0.0, width),
+        s["a_min"],
+        slope,
+        s["a_shift"],
+        s["a_max"],
+    )
+    return tuple(tile.real(x) for x in values)
+
+
+#: Thresholds that pass a potential through as it is; vertices are applied afterwards.
+PASS = {"v_thresh": -np.inf, "a_min": 0.0, "a_max": np.inf, "a_shift": 0.0, "v_width": 0.0}
+
+
+def _updater(op: Operator, tile: Tile, kernel: Any, arguments: tuple, v: Any, a: Any) -> Call:
+    """A layer update with its transfer function, in one pass or with vertices in two."""
+    s = op.scalars
+    if "vertices_v" not in s:
+        constants = threshold_constants(s, tile)
+
+        def call(step: int) -> None:
+            kernel(*arguments, *constants)
+
+        return call
+    # The activity of the last step is still needed while potentials are updated.
+    constants = threshold_constants(PASS, tile)
+    last = tile.scratch("last activity", a.shape)
+    xs, ys = np.array(s["vertices_v"], tile.dtype), np.array(s["vertices_a"], tile.dtype)
+    low, high = tile.real(s["slope_neg"]), tile.real(s["slope_pos"])
+    replaced = tuple(last if argument is a else argument for argument in arguments)
+
+    def call_with_vertices(step: int) -> None:
+        last[...] = a
+        kernel(*replaced, *constants)
+        vertices_activity(v.reshape(-1), a.reshape(-1), xs, ys, low, high)
+
+    return call_with_vertices
+
+
+def _step_sizes(op: Operator, tile: Tile, images: int) -> np.ndarray:
+    """Step size of each image: adaptive, or the column's."""
+    if len(op.reads) > 1:
+        return tile.view(op.reads[1])[:, 0]
+    return np.full(images, op.scalars["dt"])
+
+
+def bind_copy(op: Operator, tile: Tile) -> Call:
+    source, target = tile.view(op.reads[0]).reshape(-1), tile.view(op.target).reshape(-1)
+
+    def call(step: int) -> None:
+        copy_flat(source, target)
+
+    return call
+
+
+def bind_ann(op: Operator, tile: Tile) -> Call:
+    g, (v, a) = tile.view(op.reads[0]).reshape(-1), (tile.view(n).reshape(-1) for n in op.sets)
+    return _updater(op, tile, ann_update, (g, v, a, tile.real(op.scalars["gain"])), v, a)
+
+
+def _images(tile: Tile, name: str) -> np.ndarray:
+    array = tile.view(name)
+    return array.reshape(array.shape[0], -1)
+
+
+def bind_lca(op: Operator, tile: Tile) -> Call:
+    s = op.scalars
+    g, v, a = (_images(tile, n) for n in (op.reads[0], *op.updates[:2]))
+    ts = _step_sizes(op, tile, v.shape[0])
+    arguments = (g, v, a, ts, s["tau"], tile.real(s["self_interact"]))
+    return _updater(op, tile, lca_update, arguments, v, a)
+
+
+def bind_momentum_lca(op: Operator, tile: Tile) -> Call:
+    s = op.scalars
+    g, v, a, previous = (_images(tile, n) for n in (op.reads[0], *op.updates))
+    ts = _step_sizes(op, tile, v.shape[0])
+    rates = (tile.real(s["self_interact"]), tile.real(s["momentum"]))
+    return _updater(
+        op, tile, momentum_lca_update, (g, v, a, previous, ts, s["tau"], *rates), v, a
+    )
+
+
+def bind_ista(op: Operator, tile: Tile) -> Call:
+    s = op.scalars
+    g, v, a = (_images(tile, n) for n in (op.reads[0], *op.updates[:2]))
+    ts = _step_sizes(op, tile, v.shape[0])
+    arguments = (g, v, a, ts, s["tau"], tile.real(s["v_thresh"]))
+    return _updater(op, tile, ista_update, arguments, v, a)
+
+
+def bind_leaky(op: Operator, tile: Tile) -> Call:
+    s = op.scalars
+    g = tile.view(op.reads[0]).reshape(-1)
+    v, a = (tile.view(n).reshape(-1) for n in op.updates)
+    decay = tile.real(math.exp(-s["dt"] / s["tau"]))
+    return _updater(op, tile, leaky_update, (g, v, a, decay), v, a)
+
+
+def bind_mask(op: Operator, tile: Tile) -> Call:
+    s = op.scalars
+    a = tile.view(op.target)
+    if s["method"] in ("layer", "invertLayer"):
+        mask, keep = tile.view(op.reads[0]), s["method"] == "layer"
+        return lambda step: mask_by_layer(a, mask, keep)
+    kept = np.full(a.shape[-1], s["method"] == "maskFeatures")
+    kept[list(s["features"])] ^= True
+    units = a.reshape(-1, a.shape[-1])
+    return lambda step: mask_by_feature(units, kept)
+
+
+def bind_sigmoid(op: Operator, tile: Tile) -> Call:
+    s = op.scalars
+    v, a = tile.view(op.reads[0]).reshape(-1), tile.view(op.target).reshape(-1)
+    middle = (s["threshold"] + s["rest"]) / 2
+    slope = -math.log(1 / s["alpha"] - 1) / (middle - s["rest"])
+    slope = slope if s["smooth"] else slope / math.log(3)
+    return lambda step: sigmoid_update(v, a, middle, slope, s["smooth"], s["inverse"])
+
+
+def bind_guard(op: Operator, tile: Tile) -> Call:
+    v, flag = _images(tile, op.reads[0]), tile.view(op.updates[0])
+    limit, every = tile.real(op.scalars["limit"]), op.scalars["every"]
+
+    def call(step: int) -> None:
+        if step % every == 0:
+            guard_potentials(v, limit, step, flag)
+
+    return call
+
+
+LAYERS = {
+    "copy": bind_copy,
+    "ann": bind_ann,
+    "lca": bind_lca,
+    "momentum_lca": bind_momentum_lca,
+    "ista": bind_ista,
+    "leaky": bind_leaky,
+    "mask": bind_mask,
+    "sigmoid": bind_sigmoid,
+    "guard": bind_guard,
+}

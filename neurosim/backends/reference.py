@@ -1,0 +1,60 @@
+"""The definition: plain numpy in float64, slow and obvious."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from ..errors import NeurosimError
+from ..plan.operators import Operator, Plan
+from .base import Backend
+from .reference_connections import CONNECTIONS
+from .reference_layers import LAYERS
+from .reference_learning import LEARNING
+from .reference_probes import PROBES
+
+Arrays = dict[str, np.ndarray]
+Kernel = Callable[[Operator, Arrays, int], None]
+
+KERNELS: dict[str, Kernel] = {**CONNECTIONS, **LAYERS, **LEARNING, **PROBES}
+
+
+class ReferenceBackend(Backend):
+    """Runs each operator over the whole batch with numpy in float64."""
+
+    name = "reference"
+
+    def __init__(self) -> None:
+        self.arrays: Arrays = {}
+        self._bound: list[tuple[tuple[Operator, ...], tuple[str, ...]]] = []
+
+    def allocate(self, plan: Plan) -> None:
+        kinds = {"real": np.float64, "float64": np.float64, "int64": np.int64}
+        self.arrays = {b.name: np.zeros(b.shape, kinds[b.dtype]) for b in plan.buffers.values()}
+
+    def write(self, buffer: str, values: np.ndarray) -> None:
+        self.arrays[buffer][...] = values
+
+    def read(self, buffer: str) -> np.ndarray:
+        return self.arrays[buffer].copy()
+
+    def bind(self, operators: tuple[Operator, ...], record: tuple[str, ...]) -> int:
+        missing = sorted({op.kind for op in operators} - KERNELS.keys())
+        if missing:
+            raise NeurosimError(f"the reference backend has no kernel for {', '.join(missing)}")
+        self._bound.append((operators, record))
+        return len(self._bound) - 1
+
+    def run(self, handle: int, first_step: int, steps: int) -> Arrays:
+        operators, record = self._bound[handle]
+        kept = {n: np.empty((steps, *self.arrays[n].shape)) for n in record}
+        for k in range(steps):
+            for op in operators:
+                KERNELS[op.kind](op, self.arrays, first_step + k)
+            for name, values in kept.items():
+                values[k] = self.arrays[name]
+        return kept
+
+    def sync(self) -> None:
+        """Nothing is ever under way."""

@@ -1,0 +1,157 @@
+"""Weights at the start: ``(arbor, kernel, y, x, feature)`` as declared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import NeurosimError
+from ..network import ConnectionNode, Network
+from ..stimuli.pvp_weights import read_weights
+from .gauss2d import gauss2d_weights, spread_over_arbors
+from .random_stream import SeedCounter, Tausworthe
+
+Shape = tuple[int, ...]
+
+
+def initial_weights(
+    network: Network, node: ConnectionNode, shape: Shape, seeds: SeedCounter, folder: Path
+) -> np.ndarray:
+    """Weights of a connection before the first normalisation.
+
+    Parameters
+    ----------
+    shape : (arbors, kernels, nyp, nxp, nfp)
+    seeds : SeedCounter
+        Advanced by the number of kernels when the initialiser is random.
+    folder : Path
+        Relative file names start here.
+
+    Returns
+    -------
+    float32 array of ``shape``
+    """
+    spec: Any = node.spec
+    if spec.initWeightsFile:
+        return _from_file(network, spec.name, "initWeightsFile", shape, folder, spec.frameNumber)
+    initialiser = INITIALISERS.get(spec.weightInitType)
+    if initialiser is None:
+        raise network.model.error(
+            spec.name,
+            f'weightInitType "{spec.weightInitType}" is not one of {", ".join(INITIALISERS)}'
+            + (" with an initWeightsFile" if spec.weightInitType == "FileWeight" else ""),
+            "weightInitType",
+        )
+    kernels = seeds.generators(shape[1]) if spec.weightInitType in RANDOM else None
+    return initialiser(node, shape, kernels)
+
+
+def _from_file(
+    network: Network, name: str, key: str, shape: Shape, folder: Path, frame: int
+) -> np.ndarray:
+    """Weights of a .pvp file; its sizes must be those of the connection."""
+    path = folder / getattr(network.model.connections[name], key)
+    try:
+        weights = read_weights(path, frame).W
+    except NeurosimError as error:
+        raise network.model.error(name, f"{key}: {error}", key) from None
+    if weights.shape[1:] != shape[1:] or weights.shape[0] < shape[0]:
+        raise network.model.error(
+            name,
+            f"{key} {path} has weights of {weights.shape} (arbors, kernels, y, x, features), "
+            f"but the connection needs {shape}",
+            key,
+        )
+    return weights[: shape[0]]
+
+
+def initial_increment(network: Network, spec: Any, shape: Shape, folder: Path) -> np.ndarray | None:
+    """The last increment of a momentum rule, from its file; None without one."""
+    if not getattr(spec, "initPrev_dWFile", None):
+        return None
+    frame = spec.prev_dWFrameNumber
+    return _from_file(network, spec.name, "initPrev_dWFile", shape, folder, frame)
+
+
+def _filled(shape: Shape, draw: Callable[[], np.ndarray]) -> np.ndarray:
+    """Every weight from its kernel's generator: arbors, then the patch in order."""
+    arbors, kernels = shape[:2]
+    size = int(np.prod(shape[2:]))
+    weights = np.empty((arbors, size, kernels), np.float32)
+    for arbor in range(arbors):
+        for n in range(size):
+            weights[arbor, n] = draw()
+    return np.ascontiguousarray(weights.transpose(0, 2, 1)).reshape(shape)
+
+
+def _uniform(node: ConnectionNode, shape: Shape, kernels: Any) -> np.ndarray:
+    spec: Any = node.spec
+    weights = np.full(shape, spec.weightInit, np.float32)
+    if spec.connectOnlySameFeatures:
+        kernel, feature = np.arange(shape[1])[:, None], np.arange(shape[4])[None, :]
+        weights *= (kernel % shape[4] == feature)[None, :, None, None, :]
+    return weights
+
+
+def _uniform_random(node: ConnectionNode, shape: Shape, kernels: Tausworthe) -> np.ndarray:
+    """Uniform weights, a fraction of them set to zero while zeros are left."""
+    spec: Any = node.spec
+    arbors, count = shape[:2]
+    size = int(np.prod(shape[2:]))
+    low = np.float32(spec.wMinInit)
+    width = max(0.0, spec.wMaxInit - spec.wMinInit) / 2.0**32
+    limit = np.float32(spec.sparseFraction * 2.0**32)
+    weights = np.empty((arbors, size, count), np.float32)
+    columns = np.arange(count)
+    for arbor in range(arbors):
+        start = kernels.draw() % np.uint32(size) if spec.minNNZ else np.zeros(count, np.int64)
+        zeros = np.full(count, size - spec.minNNZ)
+        for n in range(size):
+            value = low + (width * kernels.draw()).astype(np.float32)
+            may = zeros > 0
+            if may.any():
+                none = may & (kernels.draw(may).astype(np.float32) < limit)
+                value = np.where(none, np.float32(0), value)
+                zeros -= none
+            weights[arbor, (n + start) % size, columns] = value
+    return np.ascontiguousarray(weights.transpose(0, 2, 1)).reshape(shape)
+
+
+def _gaussian_random(node: ConnectionNode, shape: Shape, kernels: Tausworthe) -> np.ndarray:
+    spec: Any = node.spec
+    mean, sigma = np.float32(spec.wGaussMean), np.float32(spec.wGaussStdev)
+    return _filled(shape, lambda: mean + kernels.normal() * sigma)
+
+
+def _discrete_random(node: ConnectionNode, shape: Shape, kernels: Tausworthe) -> np.ndarray:
+    spec: Any = node.spec
+    step = (spec.wMax - spec.wMin) / (spec.numValues - 1)
+    return _filled(shape, lambda: spec.wMin + step * kernels.integers(spec.numValues))
+
+
+def _one_to_one(weight: float, node: ConnectionNode, shape: Shape, by_arbor: bool) -> np.ndarray:
+    """The centre of each patch joins a kernel to the feature of its own number."""
+    weights = np.zeros(shape, np.float32)
+    arbors, count, nyp, nxp, nfp = shape
+    for arbor in range(arbors):
+        feature = np.arange(count) * arbors + arbor if by_arbor else np.arange(count)
+        kernel = np.flatnonzero(feature < nfp)
+        weights[arbor, kernel, nyp // 2, nxp // 2, feature[kernel]] = weight
+    return weights
+
+
+INITIALISERS: dict[str, Callable[[ConnectionNode, Shape, Any], np.ndarray]] = {
+    "UniformWeight": _uniform,
+    "UniformRandomWeight": _uniform_random,
+    "GaussianRandomWeight": _gaussian_random,
+    "DiscreteUniformRandomWeight": _discrete_random,
+    "Gauss2DWeight": lambda node, shape, _: gauss2d_weights(node, shape),
+    "IdentWeight": lambda node, shape, _: _one_to_one(1.0, node, shape, False),
+    "OneToOneWeights": lambda n, s, _: _one_to_one(n.spec.weightInit, n, s, False),
+    "OneToOneWeightsWithDelays": lambda n, s, _: _one_to_one(n.spec.weightInit, n, s, True),
+    "SpreadOverArborsWeight": lambda node, shape, _: spread_over_arbors(node, shape),
+}
+RANDOM = ("UniformRandomWeight", "GaussianRandomWeight", "DiscreteUniformRandomWeight")

@@ -1,0 +1,193 @@
+"""Steps a bound plan; knows no layer kind and no file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from ..backends.base import Backend
+from ..plan.operators import Operator, Plan, Schedule
+from .clock import Clock
+from .convergence import Convergence
+from .divergence import EnergyWatch, check_potentials
+
+#: Seconds of uninterrupted work between two looks at signals and progress.
+RESPONSE = 0.25
+#: Most steps of one uninterrupted stretch; bounds what probes hold in memory.
+LONGEST = 256
+
+
+@dataclass(frozen=True)
+class Stimulus:
+    """A layer filled from outside.
+
+    ``frames(display)`` gives the values ``(batch, y, x, feature)`` of display
+    number ``display``; a new one starts at each step of ``when``.
+    """
+
+    frame: str
+    activity: str
+    when: Schedule
+    frames: Callable[[int], np.ndarray]
+
+    def display(self, step: int) -> int:
+        """Number of the display that is on at ``step``."""
+        if step < self.when.first or self.when.every == 0:
+            return 0
+        return (step - self.when.first) // self.when.every
+
+
+class Observer(Protocol):
+    """Something that looks at the simulation at certain steps."""
+
+    def next_step(self, step: int) -> int | None:
+        """The next step after ``step`` at which to look; None for never."""
+
+    def observe(self, simulator: Simulator) -> None:
+        """Look; called after the step it asked for, or the first one beyond it."""
+
+
+Recorded = Callable[[int, dict[str, np.ndarray]], None]
+
+
+class Simulator:
+    """Drives one plan on one backend.
+
+    Parameters
+    ----------
+    plan : Plan
+    backend : Backend
+        Freshly made; the simulator allocates its buffers.
+    stimuli : iterable of Stimulus
+    observers : iterable of Observer
+    recorded : callable, optional
+        Receives ``(first step, {probe: values (steps, batch, ...)})`` after
+        each stretch.
+    convergence : Convergence, optional
+        Ends presentations early.
+    energies : iterable of str
+        Probes watched for growth without bound.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        backend: Backend,
+        stimuli: Iterable[Stimulus] = (),
+        *,
+        recorded: Recorded | None = None,
+        convergence: Convergence | None = None,
+        energies: Iterable[str] = (),
+    ) -> None:
+        self.plan, self.backend = plan, backend
+        self.stimuli = list(stimuli)
+        self.observers: list[Observer] = []
+        self.recorded = recorded
+        self.convergence = convergence
+        self.watches = [EnergyWatch(name, plan.nbatch) for name in energies]
+        self.step = 0
+        self.executed = 0
+        self.stop_requested = False
+        self._clock = Clock(plan.step, [op.when for op in plan.learn])
+        self._handles: dict[tuple[int, ...], int] = {}
+        self._probes = {c.buffer: name for name, c in plan.probes.items()}
+        self._diverged = [n for n in plan.buffers if n.endswith(":diverged")]
+        self._seconds_per_step = RESPONSE
+        backend.allocate(plan)
+
+    def start(self, values: Iterable[tuple[str, np.ndarray]]) -> None:
+        """Write the values before the first step, and show the first frames."""
+        for name, value in values:
+            self.backend.write(name, value)
+        for stimulus in self.stimuli:
+            self.backend.write(stimulus.activity, stimulus.frames(0))
+        self._run(self.plan.start, 0, 1)
+        self.step = 0
+        measured = tuple(op for op in self.plan.step if op.kind in ("norm", "stats"))
+        names = tuple(op.target for op in measured)
+        if measured and self.recorded:
+            values_now = self.backend.run(self.backend.bind(measured, names), 0, 1)
+            self.recorded(0, {self._probes[n]: v for n, v in values_now.items()})
+
+    def restore(self, step: int, values: Iterable[tuple[str, np.ndarray]]) -> None:
+        """Go on from the saved buffers of a checkpoint."""
+        for name, value in values:
+            self.backend.write(name, value)
+        self._run(tuple(op for op in self.plan.start if op.kind == "rearrange"), 0, 1)
+        self.step = step
+
+    def saved(self) -> Iterable[tuple[str, np.ndarray]]:
+        """Every buffer that a checkpoint holds."""
+        self.backend.sync()
+        for buffer in self.plan.buffers.values():
+            if buffer.saved:
+                yield buffer.name, self.backend.read(buffer.name)
+
+    def run(self, last_step: int) -> None:
+        """Step until ``last_step`` or until a stop is requested."""
+        while self.step < last_step and not self.stop_requested:
+            before = self.step
+            self._stretch(last_step)
+            for observer in self.observers:
+                due = observer.next_step(before)
+                if due is not None and due <= self.step:
+                    observer.observe(self)
+
+    def _stretch(self, last_step: int) -> None:
+        """One uninterrupted stretch, then learning and checks."""
+        began = time.perf_counter()
+        dues = [o.next_step(self.step) for o in self.observers]
+        limit = min([last_step, *(d for d in dues if d is not None)])
+        allowed = max(1, min(LONGEST, int(RESPONSE / max(self._seconds_per_step, 1e-9))))
+        if self.convergence:
+            allowed = min(allowed, self.convergence.window)
+        segment = self._clock.segment(self.step + 1, max(self.step + 1, min(limit, self.step + allowed)))
+        for stimulus in self.stimuli:
+            if stimulus.when.fires(segment.first):
+                frames = stimulus.frames(stimulus.display(segment.first))
+                self.backend.write(stimulus.frame, frames)
+                self._new_image()
+        values = self._run(segment.operators, segment.first, segment.steps)
+        self.step = segment.last
+        self.executed += segment.steps
+        self._learn()
+        self._after(segment.first, values)
+        spent = (time.perf_counter() - began) / segment.steps
+        self._seconds_per_step = max(spent, 0.5 * self._seconds_per_step)
+
+    def _new_image(self) -> None:
+        for watch in self.watches:
+            watch.restart()
+        if self.convergence:
+            self.convergence.restart()
+
+    def _run(self, operators: tuple[Operator, ...], first: int, steps: int) -> dict:
+        if not operators:
+            return {}
+        key = tuple(id(op) for op in operators)
+        handle = self._handles.get(key)
+        if handle is None:
+            in_step = any(op is operators[0] for op in self.plan.step)
+            record = tuple(self._probes) if in_step else ()
+            handle = self._handles[key] = self.backend.bind(operators, record)
+        return self.backend.run(handle, first, steps)
+
+    def _learn(self) -> None:
+        due = tuple(op for op in self.plan.learn if op.when.fires(self.step))
+        self._run(due, self.step, 1)
+
+    def _after(self, first: int, values: dict[str, np.ndarray]) -> None:
+        """Checks of the stretch, delivery of probe values, early ends."""
+        named = {self._probes[n]: v for n, v in values.items()}
+        for flag in self._diverged:
+            check_potentials(flag.removesuffix(":diverged"), self.backend.read(flag))
+        for watch in self.watches:
+            watch.look(named[watch.probe], first)
+        if self.recorded:
+            self.recorded(first, named)
+        if self.convergence and self.convergence.reached(named[self.convergence.probe]):
+            self.step = max(self.step, self.convergence.jump(self.step))
