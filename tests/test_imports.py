@@ -23,11 +23,15 @@ ORDER = (
     {"paramfile", "network", "stimuli"},
     {"plan"},
     {"backends", "simulation", "record"},
+    {"experiment"},
+    {"checkpointing"},
     {"run"},
     {"sweep"},
     {"analysis"},
     {"plotting"},
+    {"api"},
     {"__init__"},
+    {"console"},
     {"cli"},
     {"__main__"},
 )
@@ -43,15 +47,15 @@ HOMES = {
     "lark": ("paramfile",),
     "pydantic": ("specs",),
     "pydantic_core": ("specs",),
-    "networkx": ("network", "plan.order"),
+    "networkx": ("network",),
     "numba": ("backends",),
-    "threadpoolctl": ("backends", "run"),
+    "threadpoolctl": ("backends",),
     "h5py": ("record", "stimuli"),
     "PIL": ("stimuli",),
     "sklearn": ("analysis",),
     "matplotlib": ("plotting",),
     "typer": ("cli",),
-    "rich": ("cli",),
+    "rich": ("cli", "console"),
 }
 DISTRIBUTIONS = {"PIL": "pillow", "pydantic_core": "pydantic", "sklearn": "scikit-learn"}
 
@@ -232,7 +236,10 @@ def test_a_wrong_import_is_caught(module: str, source: str) -> None:
     ("module", "source"),
     [
         ("plan.lower", "from neurosim.specs import Model\nfrom .order import order\nimport numpy"),
-        ("plan.order", "import networkx as nx\nfrom __future__ import annotations\nimport heapq"),
+        (
+            "network.phases",
+            "import networkx as nx\nfrom __future__ import annotations\nimport heapq",
+        ),
         ("simulation.simulator", "from neurosim.backends.base import Backend"),
         ("simulation.simulator", "from neurosim.backends import base"),
         ("cli", "import typer\nfrom neurosim import open_run\nfrom neurosim.run import run"),

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-from ..plan.operators import Operator, Plan
+from neurosim.plan.operators import Operator, Plan
 
 
 class Backend(ABC):

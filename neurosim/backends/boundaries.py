@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..network import PatchGeometry, boundary_indices
+from neurosim.network import PatchGeometry, boundary_indices
 
 
 @dataclass(frozen=True)

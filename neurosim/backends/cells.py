@@ -10,7 +10,7 @@ from __future__ import annotations
 TINY = 1e-30
 
 
-def threshold_activity(v, v_thresh, v_top, a_min, slope, a_shift, a_max):  # type: ignore[no-untyped-def]
+def threshold_activity(v, v_thresh, v_top, a_min, slope, a_shift, a_max):
     """Activity of a potential: ``a_min`` below threshold, a ramp, then ``v - a_shift``.
 
     ``v_top`` is the end of the ramp and ``slope`` its rise per unit of potential.
@@ -24,7 +24,7 @@ def threshold_activity(v, v_thresh, v_top, a_min, slope, a_shift, a_max):  # typ
     return a if a < a_max else a_max
 
 
-def leaky_drive(v, drive, decay, gain):  # type: ignore[no-untyped-def]
+def leaky_drive(v, drive, decay, gain):
     """Exact step of ``tau dv/dt = -v + drive`` with ``gain = 1 - decay``."""
     u = decay * v + gain * drive
     if -TINY < u < TINY:
@@ -32,7 +32,7 @@ def leaky_drive(v, drive, decay, gain):  # type: ignore[no-untyped-def]
     return u
 
 
-def soft_sign(a):  # type: ignore[no-untyped-def]
+def soft_sign(a):
     """Sign of an activity; 0 at 0."""
     if a > 0.0:
         return 1.0
@@ -41,7 +41,7 @@ def soft_sign(a):  # type: ignore[no-untyped-def]
     return 0.0
 
 
-def next_timescale(  # type: ignore[no-untyped-def]
+def next_timescale(
     ts, before, ts_max, energy, base_min, base_max, tau_factor, growth, per_length, knee, knee_slope
 ):
     """Adaptive time step from the energies of the last two steps.
@@ -62,13 +62,15 @@ def next_timescale(  # type: ignore[no-untyped-def]
             ts = tau_factor * before / slope
         if slope == 0.0 or not ts < ts_max:
             ts = ts_max
-            ts_max = ts_max * (1.0 + growth * 2.718281828459045 ** (-(ts_max - base_max) * per_length))
+            ts_max = ts_max * (
+                1.0 + growth * 2.718281828459045 ** (-(ts_max - base_max) * per_length)
+            )
     if ts_max > knee:
         ts_max = last_max + (ts_max - last_max) * knee_slope
         ts = min(ts, ts_max)
     return ts, energy, ts_max
 
 
-def momentum_increment(dw, previous, w, gain, factor, decay):  # type: ignore[no-untyped-def]
+def momentum_increment(dw, previous, w, gain, factor, decay):
     """Increment of a weight: part of the new one, part of the last, a pull to zero."""
     return gain * dw + factor * previous - decay * w

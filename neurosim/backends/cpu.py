@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from ..errors import RequestError
-from ..plan.operators import Operator, Plan
-from .base import Backend
-from .cpu_connections import CONNECTIONS
-from .cpu_layers import LAYERS
-from .cpu_learning import LEARNING
-from .cpu_probes import PROBES
-from .cpu_tile import Call, Scratch, Tile
+from neurosim.backends.base import Backend
+from neurosim.backends.cpu_connections import CONNECTIONS
+from neurosim.backends.cpu_layers import LAYERS
+from neurosim.backends.cpu_learning import LEARNING
+from neurosim.backends.cpu_probes import PROBES
+from neurosim.backends.cpu_tile import Call, Scratch, Tile
+from neurosim.errors import RequestError
+from neurosim.plan.operators import Operator, Plan
 
 BINDERS = {**CONNECTIONS, **LAYERS, **PROBES}
 #: Weights larger than this are read once for all images of a thread, not once per image.
@@ -63,7 +65,7 @@ class CpuBackend(Backend):
         self._blas = ThreadpoolController()
 
     def allocate(self, plan: Plan) -> None:
-        kinds = {"real": self.dtype, "float64": np.float64, "int64": np.int64}
+        kinds: dict[str, Any] = {"real": self.dtype, "float64": np.float64, "int64": np.int64}
         self.arrays = {b.name: np.zeros(b.shape, kinds[b.dtype]) for b in plan.buffers.values()}
         self._nbatch = plan.nbatch
         self._scratch = [Scratch(self.dtype) for _ in range(min(self.threads, plan.nbatch))]
@@ -103,7 +105,7 @@ class CpuBackend(Backend):
         )
         together = largest > SHARED_WEIGHTS_BYTES
         tiles = []
-        for start, end in zip(edges[:-1], edges[1:], strict=True):
+        for start, end in itertools.pairwise(edges):
             step = int(end - start) if together else 1
             tiles.append([slice(i, min(i + step, int(end))) for i in range(start, end, step)])
         return tiles

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 
-from ..plan.operators import Operator
-from .boundaries import gather_tables, scatter_tables
-from .cpu_tile import Call, Tile
+from neurosim.backends.boundaries import gather_tables, scatter_tables
+from neurosim.backends.cpu_tile import Call, Tile
+from neurosim.plan.operators import Operator
 
-OPTIONS = {"nogil": True, "cache": True, "fastmath": {"contract", "nsz"}}
+OPTIONS: Any = {"nogil": True, "cache": True, "fastmath": {"contract", "nsz"}}
 #: Bytes of patches laid out for one matrix product; more images wait their turn.
 PATCH_BYTES = 8 << 20
 

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from ..plan.operators import Operator
-from . import cells
-from .cpu_tile import Call, Tile
+from neurosim.backends import cells
+from neurosim.backends.cpu_tile import Call, Tile
+from neurosim.plan.operators import Operator
 
-OPTIONS = {"nogil": True, "cache": True, "fastmath": {"contract", "nsz"}}
+OPTIONS: Any = {"nogil": True, "cache": True, "fastmath": {"contract", "nsz"}}
 
 threshold_activity = njit(inline="always")(cells.threshold_activity)
 leaky_drive = njit(inline="always")(cells.leaky_drive)
@@ -226,9 +226,7 @@ def bind_momentum_lca(op: Operator, tile: Tile) -> Call:
     g, v, a, previous = (_images(tile, n) for n in (op.reads[0], *op.updates))
     ts = _step_sizes(op, tile, v.shape[0])
     rates = (tile.real(s["self_interact"]), tile.real(s["momentum"]))
-    return _updater(
-        op, tile, momentum_lca_update, (g, v, a, previous, ts, s["tau"], *rates), v, a
-    )
+    return _updater(op, tile, momentum_lca_update, (g, v, a, previous, ts, s["tau"], *rates), v, a)
 
 
 def bind_ista(op: Operator, tile: Tile) -> Call:

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from ..plan.operators import Operator
-from . import cells
-from .boundaries import dictionary_index, patch_tables
-from .cpu_layers import OPTIONS
-from .cpu_probes import SUMS
-from .reference_learning import decay_rate, momentum_factor
+from neurosim.backends import cells
+from neurosim.backends.boundaries import dictionary_index, patch_tables
+from neurosim.backends.cpu_layers import OPTIONS
+from neurosim.backends.cpu_probes import SUMS
+from neurosim.backends.reference_learning import decay_rate, momentum_factor
+from neurosim.plan.operators import Operator
 
 momentum_increment = njit(inline="always")(cells.momentum_increment)
 
@@ -175,7 +175,7 @@ def bind_learn(op: Operator, arrays: Arrays) -> tuple[int, Part, Callable[[], No
 
 def bind_normalize(op: Operator, arrays: Arrays) -> tuple[int, Part, Callable[[], None]]:
     """Measures kernel by kernel in parallel; the scaling follows when all are known."""
-    from .reference_learning import prepare_weights
+    from neurosim.backends.reference_learning import prepare_weights
 
     s: Any = op.scalars
     group = [arrays[n] for n in op.updates]

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numba import njit
 
-from ..plan.operators import Operator
-from . import cells
-from .cpu_layers import OPTIONS
-from .cpu_tile import Call, Tile
+from neurosim.backends import cells
+from neurosim.backends.cpu_layers import OPTIONS
+from neurosim.backends.cpu_tile import Call, Tile
+from neurosim.plan.operators import Operator
 
 #: Numbers summed in the run's precision before they join a float64 total.
 BLOCK = 512
-SUMS = {"nogil": True, "cache": True, "fastmath": {"contract", "nsz", "reassoc"}}
+SUMS: Any = {"nogil": True, "cache": True, "fastmath": {"contract", "nsz", "reassoc"}}
 
 next_timescale = njit(inline="always")(cells.next_timescale)
 
@@ -175,7 +176,10 @@ def bind_norm(op: Operator, tile: Tile) -> Call:
     power = s.get("exponent", 2.0) / 2
     if len(op.reads) > 1:
         mask = tile.view(op.reads[1])
-        pairs = [(x.reshape(-1, x.shape[-1]), m.reshape(-1, m.shape[-1])) for x, m in zip(a, mask, strict=True)]
+        pairs = [
+            (x.reshape(-1, x.shape[-1]), m.reshape(-1, m.shape[-1]))
+            for x, m in zip(a, mask, strict=True)
+        ]
 
         def masked(step: int) -> None:
             for b, (units, kept) in enumerate(pairs):

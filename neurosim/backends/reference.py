@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ..errors import NeurosimError
-from ..plan.operators import Operator, Plan
-from .base import Backend
-from .reference_connections import CONNECTIONS
-from .reference_layers import LAYERS
-from .reference_learning import LEARNING
-from .reference_probes import PROBES
+from neurosim.backends.base import Backend
+from neurosim.backends.reference_connections import CONNECTIONS
+from neurosim.backends.reference_layers import LAYERS
+from neurosim.backends.reference_learning import LEARNING
+from neurosim.backends.reference_probes import PROBES
+from neurosim.errors import NeurosimError
+from neurosim.plan.operators import Operator, Plan
 
 Arrays = dict[str, np.ndarray]
 Kernel = Callable[[Operator, Arrays, int], None]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..plan.operators import Operator
-from .boundaries import gather_tables, scatter_tables
+from neurosim.backends.boundaries import gather_tables, scatter_tables
+from neurosim.plan.operators import Operator
 
 Arrays = dict[str, np.ndarray]
 

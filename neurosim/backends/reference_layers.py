@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..plan.operators import Operator
-from ..plan.transfer import transfer_activity
+from neurosim.plan.operators import Operator
+from neurosim.plan.transfer import transfer_activity
 
 Arrays = dict[str, np.ndarray]
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
-from ..plan.operators import Operator
-from .boundaries import dictionary_index, patch_tables
+from neurosim.backends.boundaries import dictionary_index, patch_tables
+from neurosim.plan.operators import Operator
 
 Arrays = dict[str, np.ndarray]
 
@@ -58,7 +61,7 @@ def learn(op: Operator, arrays: Arrays, step: int) -> None:
     decay_rate(s, rate)
 
 
-def momentum_factor(s: dict, rate: float) -> tuple[float, float]:
+def momentum_factor(s: Mapping[str, Any], rate: float) -> tuple[float, float]:
     """Share of the last increment kept, and the pull of weights to zero."""
     tau, decay = s["time_constant"], s["weight_decay"]
     if s["method"] == "viscosity":
@@ -66,7 +69,7 @@ def momentum_factor(s: dict, rate: float) -> tuple[float, float]:
     return tau, decay * rate if s["method"] == "alex" else decay
 
 
-def decay_rate(s: dict, rate: np.ndarray) -> None:
+def decay_rate(s: Mapping[str, Any], rate: np.ndarray) -> None:
     """dWMax shrinks at the first update and then every ``interval + 1``."""
     if s["decay_interval"] > 0:
         rate[1] -= 1
@@ -90,7 +93,7 @@ def normalize(op: Operator, arrays: Arrays, step: int) -> None:
                 break
 
 
-def prepare_weights(group: list[np.ndarray], s: dict) -> None:
+def prepare_weights(group: list[np.ndarray], s: Mapping[str, Any]) -> None:
     """Hollow centre, no negative weights, small weights to zero; in this order."""
     for w in group:
         if s["r_min_x"] > 0.5 and s["r_min_y"] > 0.5:
@@ -107,7 +110,7 @@ def prepare_weights(group: list[np.ndarray], s: dict) -> None:
             w[np.abs(w) < limit] = 0
 
 
-def _scale(members: list[np.ndarray], s: dict) -> bool:
+def _scale(members: list[np.ndarray], s: Mapping[str, Any]) -> bool:
     """Normalise one kernel; false where PetaVision leaves the later ones as they are."""
     method = s["method"]
     total = sum(float(m.sum()) for m in members)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
-from ..plan.operators import Operator
+from neurosim.plan.operators import Operator
 
 Arrays = dict[str, np.ndarray]
 
@@ -58,7 +61,7 @@ def timescale(op: Operator, arrays: Arrays, step: int) -> None:
 
 
 def next_timescale(
-    ts: float, before: float, ts_max: float, energy: float, s: dict
+    ts: float, before: float, ts_max: float, energy: float, s: Mapping[str, Any]
 ) -> tuple[float, float, float]:
     """New time step, energy remembered, largest time step."""
     if energy == before:

@@ -1,7 +1,13 @@
 """Specs to graph: names resolve, shapes agree, patches fit."""
 
-from .geometry import LayerShape, PatchAxis, PatchGeometry, boundary_indices, patch_geometry
-from .graph import ConnectionNode, LayerNode, Network, build_network
+from neurosim.network.geometry import (
+    LayerShape,
+    PatchAxis,
+    PatchGeometry,
+    boundary_indices,
+    patch_geometry,
+)
+from neurosim.network.graph import ConnectionNode, LayerNode, Network, build_network
 
 __all__ = [
     "ConnectionNode",

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ..errors import NetworkError
+from neurosim.errors import NetworkError
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from typing import Any
 
 import networkx as nx
 
-from ..errors import NetworkError, RequestError
-from ..specs import Model
-from .geometry import LayerShape, PatchGeometry, patch_geometry
-from .phases import derive_phases
-from .references import check_masks, check_references
-from .shapes import layer_shapes
+from neurosim.errors import NetworkError, RequestError
+from neurosim.network.geometry import LayerShape, PatchGeometry, patch_geometry
+from neurosim.network.phases import derive_phases
+from neurosim.network.references import check_masks, check_references
+from neurosim.network.shapes import layer_shapes
+from neurosim.specs import Model
 
 #: Connections that carry weights of their own.
 WEIGHTED = ("HyPerConn", "MomentumConn", "CopyConn")
@@ -253,8 +253,6 @@ def build_network(model: Model) -> Network:
         graph.add_edge(node.pre, node.post, key=node.name, connection=node)
     phases = derive_phases(model, connections)
     if any(phases[n] != s.phase for n, s in model.layers.items()):
-        model = model.replace(
-            *(spec.replace(phase=phases[n]) for n, spec in model.layers.items())
-        )
+        model = model.replace(*(spec.replace(phase=phases[n]) for n, spec in model.layers.items()))
     layers = {n: LayerNode(s, shapes[n], phases[n]) for n, s in model.layers.items()}
     return Network(model, layers, connections, graph)

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 import networkx as nx
 
-from ..specs import Model
+from neurosim.specs import Model
 
 if TYPE_CHECKING:
-    from .graph import ConnectionNode
+    from neurosim.network.graph import ConnectionNode
 
 #: Layers whose new value depends on their own last one: they break loops.
 STATEFUL = ("HyPerLCALayer", "MomentumLCALayer", "ISTALayer", "LeakyIntegrator")

@@ -6,8 +6,8 @@ import difflib
 from collections.abc import Mapping
 from typing import Any
 
-from ..specs import Model
-from .geometry import LayerShape
+from neurosim.network.geometry import LayerShape
+from neurosim.specs import Model
 
 TIMESCALES = ("AdaptiveTimeScaleProbe", "KneeTimeScaleProbe", "LogTimeScaleProbe")
 

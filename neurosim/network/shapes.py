@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..specs import Model
-from .geometry import LayerShape
+from neurosim.network.geometry import LayerShape
+from neurosim.specs import Model
 
 
 def layer_shapes(model: Model) -> Mapping[str, LayerShape]:

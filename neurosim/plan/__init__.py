@@ -1,7 +1,7 @@
 """Graph to plan: buffers, ordered operators and starting values."""
 
-from .lower import lower
-from .operators import Buffer, Operator, Plan, Schedule
-from .state import initial_state
+from neurosim.plan.lower import lower
+from neurosim.plan.operators import Buffer, Operator, Plan, Schedule
+from neurosim.plan.state import initial_state
 
 __all__ = ["Buffer", "Operator", "Plan", "Schedule", "initial_state", "lower"]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..network import LayerShape, Network
-from .operators import Buffer, DType, Role
+from neurosim.network import LayerShape, Network
+from neurosim.plan.operators import Buffer, DType, Role
 
 
 class BufferTable:

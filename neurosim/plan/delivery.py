@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..network import ConnectionNode, Network, PatchGeometry
-from .buffers import BufferTable
-from .operators import Operator, Schedule
+from neurosim.network import ConnectionNode, Network, PatchGeometry
+from neurosim.plan.buffers import BufferTable
+from neurosim.plan.operators import Operator, Schedule
 
 POOLING = {"maxpooling": "max", "sumpooling": "sum", "avgpooling": "avg"}
 
@@ -47,7 +47,7 @@ def dictionary_buffer(table: BufferTable, owner: str) -> str:
 def delay_steps(network: Network, spec: Any) -> list[int]:
     """Delay of each arbor in steps."""
     dt = network.model.column.dt
-    delays = [int(round(d / dt)) for d in spec.delay] or [0]
+    delays = [round(d / dt) for d in spec.delay] or [0]
     arbors = getattr(spec, "numAxonalArbors", 1) or 1
     if len(delays) == 1:
         delays *= arbors

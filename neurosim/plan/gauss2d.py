@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..network import ConnectionNode, PatchGeometry
+from neurosim.network import ConnectionNode, PatchGeometry
 
 Shape = tuple[int, ...]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from ..network import Network
-from .buffers import BufferTable
-from .operators import Operator, Schedule
-from .transfer import transfer
+from neurosim.network import Network
+from neurosim.plan.buffers import BufferTable
+from neurosim.plan.operators import Operator, Schedule
+from neurosim.plan.transfer import transfer
 
 #: Potentials beyond this size, in units of the largest threshold or 1, mean divergence.
 POTENTIAL_LIMIT = 1e6

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..network import ConnectionNode
-from .buffers import BufferTable
-from .delivery import boundary, delay_steps, dictionary_buffer, weights_buffer
-from .operators import Operator, Role, Schedule
-from .schedules import update_schedule
+from neurosim.network import ConnectionNode
+from neurosim.plan.buffers import BufferTable
+from neurosim.plan.delivery import boundary, delay_steps, dictionary_buffer, weights_buffer
+from neurosim.plan.operators import Operator, Role, Schedule
+from neurosim.plan.schedules import update_schedule
 
 OWN_WEIGHTS = ("HyPerConn", "MomentumConn")
 
@@ -40,8 +40,10 @@ def lower_learning(table: BufferTable) -> tuple[list[Operator], list[Operator]]:
             start.append(_copy(table, node.name, original, None))
             if when is not None:
                 learn.append(_copy(table, node.name, original, when))
-    start += _normalisers(table, {n: None for n in schedules}, initial=True)
-    plastic = {n: when for n, when in schedules.items() if when is not None}
+    start += _normalisers(table, dict.fromkeys(schedules), initial=True)
+    plastic: dict[str, Schedule | None] = {
+        n: when for n, when in schedules.items() if when is not None
+    }
     learn += _normalisers(table, plastic, initial=False)
     for name in schedules:
         if f"{name}:D" in table.buffers:

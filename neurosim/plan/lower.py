@@ -11,14 +11,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..network import Network
-from .buffers import BufferTable
-from .delivery import delay_steps, deliveries
-from .layers import GUARDED, LINEAR, LOWERINGS, RECEIVING, guard, potential
-from .learning import lower_learning
-from .operators import Operator, Plan
-from .probes import lower_probes
-from .schedules import layer_schedule, trigger_schedule
+from neurosim.network import Network
+from neurosim.plan.buffers import BufferTable
+from neurosim.plan.delivery import delay_steps, deliveries
+from neurosim.plan.layers import GUARDED, LINEAR, LOWERINGS, RECEIVING, guard, potential
+from neurosim.plan.learning import lower_learning
+from neurosim.plan.operators import Operator, Plan
+from neurosim.plan.probes import lower_probes
+from neurosim.plan.schedules import layer_schedule, trigger_schedule
 
 
 def lower(network: Network) -> Plan:

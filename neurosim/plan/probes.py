@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from ..network import Network
-from .buffers import BufferTable
-from .layers import potential, timescale_buffer
-from .operators import ALWAYS, Operator, ProbeColumns, Schedule
-from .schedules import trigger_schedule
+from neurosim.network import Network
+from neurosim.plan.buffers import BufferTable
+from neurosim.plan.layers import potential, timescale_buffer
+from neurosim.plan.operators import ALWAYS, Operator, ProbeColumns, Schedule
+from neurosim.plan.schedules import trigger_schedule
 
 TIMESCALES = ("AdaptiveTimeScaleProbe", "KneeTimeScaleProbe", "LogTimeScaleProbe")
 NORMS = {
@@ -36,6 +36,8 @@ def lower_probes(table: BufferTable) -> Lowered:
     before: list[Operator] = []
     after: list[Operator] = []
     columns: dict[str, ProbeColumns] = {}
+    buffer: str
+    names: tuple[str, ...]
     for spec in _ordered(network):
         kind = type(spec).__name__
         if kind in TIMESCALES:
@@ -133,8 +135,7 @@ def _energy_sum(table: BufferTable, spec: Any, after: list[Operator]) -> str:
     if not members:
         raise network.model.error(
             spec.name,
-            "no probe belongs to this energy; give at least one probe "
-            f'energyProbe = "{spec.name}"',
+            f'no probe belongs to this energy; give at least one probe energyProbe = "{spec.name}"',
         )
     reads = tuple(f"{m}:value" for m in members)
     weights = tuple(coefficient(network, probes[m]) for m in members)
@@ -147,7 +148,7 @@ def _energy_sum(table: BufferTable, spec: Any, after: list[Operator]) -> str:
 def _quotient(table: BufferTable, spec: Any, after: list[Operator]) -> str:
     for key in ("numerator", "denominator"):
         other = getattr(spec, key)
-        if type(table.network.model.probes[other]).__name__ in TIMESCALES + ("StatsProbe",):
+        if type(table.network.model.probes[other]).__name__ in (*TIMESCALES, "StatsProbe"):
             raise table.network.model.error(
                 spec.name, f'{key} "{other}" has no single value to divide', key
             )
@@ -172,7 +173,7 @@ def _timescale(table: BufferTable, spec: Any) -> list[Operator]:
     """The adaptive time step of each batch element from its energy of the last step."""
     network = table.network
     target = network.model.probes[spec.targetName]
-    if type(target).__name__ in TIMESCALES + ("StatsProbe", "RequireAllZeroActivityProbe"):
+    if type(target).__name__ in (*TIMESCALES, "StatsProbe", "RequireAllZeroActivityProbe"):
         raise network.model.error(
             spec.name,
             f'targetName "{target.name}" is a {type(target).__name__}, which has no single value',

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..errors import RequestError
+from neurosim.errors import RequestError
 
 _WORD = np.float64(2.0**32)
 SMALLEST_SEED = 10_000_000

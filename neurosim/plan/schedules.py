@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..network import Network
-from .operators import ALWAYS, Schedule
+from neurosim.network import Network
+from neurosim.plan.operators import ALWAYS, Schedule
 
 INPUTS = ("ImageLayer", "PvpLayer")
 
 
 def steps(network: Network, time: float) -> int:
     """A duration in time units as a number of steps."""
-    return int(round(time / network.model.column.dt))
+    return round(time / network.model.column.dt)
 
 
 def layer_schedule(network: Network, name: str) -> Schedule | None:

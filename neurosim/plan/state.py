@@ -8,14 +8,14 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import NeurosimError
-from ..network import LayerShape, Network
-from ..stimuli.pvp import read_activity
-from .layers import RECEIVING
-from .operators import Plan
-from .random_stream import SeedCounter
-from .transfer import transfer, transfer_activity
-from .weights import initial_increment, initial_weights
+from neurosim.errors import NeurosimError
+from neurosim.network import LayerShape, Network
+from neurosim.plan.layers import RECEIVING
+from neurosim.plan.operators import Plan
+from neurosim.plan.random_stream import SeedCounter
+from neurosim.plan.transfer import transfer, transfer_activity
+from neurosim.plan.weights import initial_increment, initial_weights
+from neurosim.stimuli.pvp import read_activity
 
 #: Seed of runs that name none: the same file gives the same numbers.
 DEFAULT_SEED = 1234567890

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import NeurosimError
-from ..network import ConnectionNode, Network
-from ..stimuli.pvp_weights import read_weights
-from .gauss2d import gauss2d_weights, spread_over_arbors
-from .random_stream import SeedCounter, Tausworthe
+from neurosim.errors import NeurosimError
+from neurosim.network import ConnectionNode, Network
+from neurosim.plan.gauss2d import gauss2d_weights, spread_over_arbors
+from neurosim.plan.random_stream import SeedCounter, Tausworthe
+from neurosim.stimuli.pvp_weights import read_weights
 
 Shape = tuple[int, ...]
 

@@ -1,6 +1,6 @@
 """Stepping a bound plan through time."""
 
-from .convergence import Convergence
-from .simulator import Observer, Simulator, Stimulus
+from neurosim.simulation.convergence import Convergence
+from neurosim.simulation.simulator import Observer, Simulator, Stimulus
 
 __all__ = ["Convergence", "Observer", "Simulator", "Stimulus"]

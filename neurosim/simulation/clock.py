@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from ..plan.operators import Operator, Schedule
+from neurosim.plan.operators import Operator, Schedule
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
-from ..plan.operators import Schedule
+from neurosim.plan.operators import Schedule
 
 
 class Convergence:
@@ -37,17 +40,35 @@ class Convergence:
         self._last: np.ndarray | None = None
         self._quiet = 0
 
-    def reached(self, energies: np.ndarray) -> bool:
-        """Whether the energies ``(steps, batch)`` complete a quiet window."""
+    def steps_to_look(self, step: int) -> int:
+        """Steps until the next look; looks are a window apart from the presentation's start.
+
+        So where a presentation ends does not depend on how steps are grouped.
+        """
+        return self.window - (step + 1 - self.presentations.first) % self.window
+
+    def follow(self, energies: np.ndarray, step: int) -> int:
+        """Take the energies ``(steps, batch)`` up to ``step``; the step to go on from.
+
+        That is ``step`` itself, or the one before the last of a presentation
+        whose energies have settled.
+        """
         for energy in energies:
             if self._last is not None:
                 change = np.abs(energy - self._last)
                 quiet = bool(np.all(change < self.tolerance * np.maximum(np.abs(energy), 1e-30)))
                 self._quiet = self._quiet + 1 if quiet else 0
             self._last = energy
-        return self._quiet >= self.window
-
-    def jump(self, step: int) -> int:
-        """The step before the last one of the presentation that is on."""
+        if self._quiet < self.window or self.steps_to_look(step) != self.window:
+            return step
         following = self.presentations.next(step + 1)
-        return step if following is None else following - 2
+        return step if following is None else max(step, following - 2)
+
+    def saved(self) -> dict[str, Any]:
+        """State for a checkpoint."""
+        return {"quiet": self._quiet, "last": None if self._last is None else self._last.tolist()}
+
+    def load(self, state: Mapping[str, Any]) -> None:
+        """Take up a saved state."""
+        self._quiet = int(state["quiet"])
+        self._last = None if state["last"] is None else np.array(state["last"])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..errors import DivergenceError
+from neurosim.errors import DivergenceError
 
 #: An energy this many times that of the start of a presentation means divergence.
 ENERGY_GROWTH = 20.0

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
-from ..backends.base import Backend
-from ..plan.operators import Operator, Plan, Schedule
-from .clock import Clock
-from .convergence import Convergence
-from .divergence import EnergyWatch, check_potentials
+from neurosim.backends.base import Backend
+from neurosim.plan.operators import Operator, Plan, Schedule
+from neurosim.simulation.clock import Clock
+from neurosim.simulation.convergence import Convergence
+from neurosim.simulation.divergence import EnergyWatch, check_potentials
 
 #: Seconds of uninterrupted work between two looks at signals and progress.
 RESPONSE = 0.25
@@ -89,6 +89,7 @@ class Simulator:
         self.recorded = recorded
         self.convergence = convergence
         self.watches = [EnergyWatch(name, plan.nbatch) for name in energies]
+        self.between: Callable[[Simulator], None] | None = None
         self.step = 0
         self.executed = 0
         self.stop_requested = False
@@ -113,12 +114,29 @@ class Simulator:
             values_now = self.backend.run(self.backend.bind(measured, names), 0, 1)
             self.recorded(0, {self._probes[n]: v for n, v in values_now.items()})
 
-    def restore(self, step: int, values: Iterable[tuple[str, np.ndarray]]) -> None:
+    def overwrite(self, values: Iterable[tuple[str, np.ndarray]]) -> None:
+        """Replace some starting values, then normalise and rearrange weights again."""
+        for name, value in values:
+            self.backend.write(name, value)
+        self._run(tuple(op for op in self.plan.start if op.kind != "copy"), 0, 1)
+
+    def restore(
+        self,
+        step: int,
+        values: Iterable[tuple[str, np.ndarray]],
+        bookkeeping: Mapping[str, Any],
+    ) -> None:
         """Go on from the saved buffers of a checkpoint."""
         for name, value in values:
             self.backend.write(name, value)
         self._run(tuple(op for op in self.plan.start if op.kind == "rearrange"), 0, 1)
         self.step = step
+        if self.convergence and bookkeeping:
+            self.convergence.load(bookkeeping["convergence"])
+
+    def bookkeeping(self) -> dict[str, Any]:
+        """What a checkpoint must hold besides buffers."""
+        return {"convergence": self.convergence.saved() if self.convergence else {}}
 
     def saved(self) -> Iterable[tuple[str, np.ndarray]]:
         """Every buffer that a checkpoint holds."""
@@ -136,6 +154,8 @@ class Simulator:
                 due = observer.next_step(before)
                 if due is not None and due <= self.step:
                     observer.observe(self)
+            if self.between:
+                self.between(self)
 
     def _stretch(self, last_step: int) -> None:
         """One uninterrupted stretch, then learning and checks."""
@@ -144,8 +164,9 @@ class Simulator:
         limit = min([last_step, *(d for d in dues if d is not None)])
         allowed = max(1, min(LONGEST, int(RESPONSE / max(self._seconds_per_step, 1e-9))))
         if self.convergence:
-            allowed = min(allowed, self.convergence.window)
-        segment = self._clock.segment(self.step + 1, max(self.step + 1, min(limit, self.step + allowed)))
+            allowed = min(allowed, self.convergence.steps_to_look(self.step))
+        first, last = self.step + 1, min(limit, self.step + allowed)
+        segment = self._clock.segment(first, max(first, last))
         for stimulus in self.stimuli:
             if stimulus.when.fires(segment.first):
                 frames = stimulus.frames(stimulus.display(segment.first))
@@ -189,5 +210,5 @@ class Simulator:
             watch.look(named[watch.probe], first)
         if self.recorded:
             self.recorded(first, named)
-        if self.convergence and self.convergence.reached(named[self.convergence.probe]):
-            self.step = max(self.step, self.convergence.jump(self.step))
+        if self.convergence:
+            self.step = self.convergence.follow(named[self.convergence.probe], self.step)

@@ -1,0 +1,293 @@
+"""Checkpoints of a simulation: when they are taken, what they hold, how a run goes on."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neurosim.errors import RunFileError
+from neurosim.experiment import Experiment
+from neurosim.record import layout
+from neurosim.record.checkpoint import newest_complete, read_checkpoint, rotate, write_checkpoint
+from neurosim.record.writer import RunWriter
+from neurosim.simulation import Simulator
+from neurosim.stimuli.feeds import Feed, ImageFeed
+from neurosim.stimuli.pvp import read_activity
+from neurosim.stimuli.pvp_weights import read_weights
+
+UNITS = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86400.0}
+#: What a warm start takes from an earlier run.
+WARM = ("V", "A", "W", "prev_dW", "prevDrive")
+LENGTHS = "/outputs/lengths"
+BOOKKEEPING = "/simulation/state"
+
+
+def hdf5_path(experiment: Experiment, buffer: str) -> str:
+    """Name in a checkpoint of a buffer: ``V1:V`` is ``/layers/V1/V``."""
+    name, _, what = buffer.partition(":")
+    network = experiment.network
+    if name in network.layers:
+        return f"/layers/{name}/{what}"
+    return f"/{'connections' if name in network.connections else 'probes'}/{name}/{what}"
+
+
+def _outside(buffer: str, value: np.ndarray) -> np.ndarray:
+    """Weights of a single arbor are kept as (kernel, y, x, feature)."""
+    single = buffer.endswith((":W", ":dW", ":prev_dW")) and value.shape[0] == 1
+    return value[0] if single else value
+
+
+@dataclass
+class StartPoint:
+    """Buffers to begin with: those of a checkpoint, or of another run's."""
+
+    path: Path
+    step: int
+    buffers: dict[str, np.ndarray]
+    means: dict[str, np.ndarray] = field(default_factory=dict)
+    lengths: dict[str, int] = field(default_factory=dict)
+    bookkeeping: dict[str, Any] = field(default_factory=dict)
+    attrs: dict[str, Any] = field(default_factory=dict)
+    resumed: bool = False
+
+    def into(self, simulator: Simulator) -> None:
+        """Write the buffers; a resumed simulation also takes up its step."""
+        if self.resumed:
+            simulator.restore(self.step, self.buffers.items(), self.bookkeeping)
+        else:
+            simulator.overwrite(self.buffers.items())
+
+    def check_settings(self, settings: Mapping[str, str], folder: Path) -> None:
+        """A run goes on bit for bit only with the backend and precision it had."""
+        for key, value in settings.items():
+            had = str(self.attrs.get(key, value))
+            if had != value:
+                raise RunFileError(
+                    f"{folder}: the run was made with {key} = {had}, not {value}; "
+                    f"resume it with --{key} {had}, or choose another output folder"
+                )
+
+
+def resume_point(folder: Path, experiment: Experiment) -> StartPoint | None:
+    """The newest complete checkpoint of a run; None when the run has not begun.
+
+    Raises
+    ------
+    RunFileError
+        The checkpoint belongs to other params.
+    """
+    if not (folder / layout.RUN_FILE).exists():
+        return None
+    path = newest_complete(folder / layout.CHECKPOINT_FOLDER)
+    if path is None:
+        return None
+    arrays, attrs = read_checkpoint(path)
+    digest = _digest(experiment)
+    if attrs.get(layout.PARAMS_SHA256) != digest:
+        raise RunFileError(
+            f"{path}: was written by a run with other params; resume with the params (and --set) "
+            "of that run, which `neurosim show` prints, or choose another output folder"
+        )
+    buffers = dict(_matching(experiment, arrays, path))
+    missing = [
+        b.name for b in experiment.plan.buffers.values() if b.saved and b.name not in buffers
+    ]
+    if missing:
+        raise RunFileError(f"{path}: lacks {', '.join(missing)}; it cannot be resumed from")
+    return StartPoint(
+        path,
+        int(attrs[layout.STEP]),
+        buffers,
+        _means(arrays),
+        {k: int(v) for k, v in arrays.get(LENGTHS, {}).items()},
+        arrays.get(BOOKKEEPING, {}),
+        attrs,
+        True,
+    )
+
+
+def warm_start(experiment: Experiment) -> StartPoint | None:
+    """Buffers from the column's initializeFromCheckpointDir; None without one.
+
+    The folder is a run's output, one of its checkpoints, or a PetaVision
+    checkpoint folder. Objects with ``initializeFromCheckpointFlag = false``
+    keep the values their own keys give.
+    """
+    column = experiment.network.model.column
+    if not column.initializeFromCheckpointDir:
+        return None
+    given = Path(column.initializeFromCheckpointDir)
+    for path in (experiment.folder / given, given):
+        if path.exists():
+            break
+    else:
+        raise experiment.network.model.error(
+            column.name,
+            f'initializeFromCheckpointDir "{given}" does not exist',
+            "initializeFromCheckpointDir",
+        )
+    if path.is_dir() and list(path.glob("*_[VWA].pvp")):
+        return StartPoint(path, 0, dict(_petavision(experiment, path)))
+    file = _checkpoint_file(path)
+    if file is None:
+        raise RunFileError(
+            f"{path}: holds no checkpoint; give a run's output folder, a checkpoint_*.h5, or a "
+            "PetaVision checkpoint folder"
+        )
+    arrays, attrs = read_checkpoint(file)
+    wanted = {f"{s.name}:{w}" for s in _taking_part(experiment) for w in WARM}
+    buffers = {n: v for n, v in _matching(experiment, arrays, file) if n in wanted}
+    return StartPoint(file, 0, buffers, _means(arrays), attrs=attrs)
+
+
+def _checkpoint_file(path: Path) -> Path | None:
+    if path.is_file():
+        return path
+    return newest_complete(path / layout.CHECKPOINT_FOLDER) or newest_complete(path)
+
+
+def _taking_part(experiment: Experiment) -> list[Any]:
+    objects = experiment.network.model.objects
+    return [s for s in objects if getattr(s, "initializeFromCheckpointFlag", False)]
+
+
+def _matching(
+    experiment: Experiment, arrays: Mapping[str, Any], path: Path
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Buffers of this plan that a checkpoint holds, with their shapes checked."""
+    for buffer in experiment.plan.buffers.values():
+        name = hdf5_path(experiment, buffer.name)
+        if not buffer.saved or name not in arrays:
+            continue
+        value = np.asarray(arrays[name])
+        if value.ndim == len(buffer.shape) - 1:
+            value = value[None]
+        batch = buffer.name.endswith((":V", ":A", ":prevDrive")) and value.ndim == 4
+        if batch and value.shape[1:] == buffer.shape[1:]:
+            value = value[np.arange(buffer.shape[0]) % value.shape[0]]
+        if value.shape != buffer.shape:
+            raise RunFileError(
+                f"{path}: {name} is {value.shape}, but this network needs {buffer.shape}"
+            )
+        yield buffer.name, value
+
+
+def _petavision(experiment: Experiment, folder: Path) -> Iterator[tuple[str, np.ndarray]]:
+    """Buffers from a PetaVision checkpoint: ``<layer>_V.pvp``, ``<connection>_W.pvp``."""
+    nbatch = experiment.network.nbatch
+    for spec in _taking_part(experiment):
+        for what in WARM:
+            name = f"{spec.name}:{what}"
+            path = folder / f"{spec.name}_{what}.pvp"
+            buffer = experiment.plan.buffers.get(name)
+            if buffer is None or not path.exists():
+                continue
+            if what in ("W", "prev_dW"):
+                value: np.ndarray = read_weights(path).W
+            else:
+                frames = read_activity(path)
+                value = np.stack([frames[b % len(frames)] for b in range(nbatch)])
+            if value.shape != buffer.shape:
+                raise RunFileError(
+                    f"{path}: is {value.shape}, but this network needs {buffer.shape}"
+                )
+            yield name, value
+
+
+def _means(arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    prefix, suffix = "/inputs/", "/mean"
+    return {
+        name[len(prefix) : -len(suffix)]: value
+        for name, value in arrays.items()
+        if name.startswith(prefix) and name.endswith(suffix)
+    }
+
+
+def _digest(experiment: Experiment) -> str:
+    """Identity of a run's params, but for how long it runs and where it writes."""
+    from hashlib import sha256
+
+    from neurosim.paramfile import write_model
+
+    model = experiment.network.model
+    same = model.column.replace(stopTime=1.0, outputPath="", checkpointWriteDir="")
+    return sha256(write_model(model.replace(same)).encode()).hexdigest()
+
+
+class Checkpoints:
+    """Writes checkpoints when the column says, when asked, and at the end."""
+
+    def __init__(
+        self,
+        experiment: Experiment,
+        output: Path,
+        writer: RunWriter,
+        feeds: Mapping[str, Feed],
+        settings: Mapping[str, str],
+    ) -> None:
+        self._experiment, self._writer, self._settings = experiment, writer, settings
+        self._folder = output / layout.CHECKPOINT_FOLDER
+        self._means = {
+            f"/inputs/{n}/mean": f.mean
+            for n, f in feeds.items()
+            if isinstance(f, ImageFeed) and f.mean is not None
+        }
+        column = experiment.network.model.column
+        self._keep = column.numCheckpointsKept if column.deleteOlderCheckpoints else None
+        self._every: int | None = None
+        self._seconds: float | None = None
+        if column.checkpointWrite:
+            mode = column.checkpointWriteTriggerMode
+            if mode == "step":
+                self._every = int(column.checkpointWriteStepInterval)
+            elif mode == "time":
+                self._every = max(1, round(column.checkpointWriteTimeInterval / column.dt))
+            else:
+                unit = UNITS[column.checkpointWriteClockUnit.rstrip("s")]
+                self._seconds = column.checkpointWriteClockInterval * unit
+        self._last_clock = time.monotonic()
+        self._last_step = -1
+        self.requested = False
+
+    def next_step(self, step: int) -> int | None:
+        """The first step after ``step`` at which a checkpoint is due."""
+        if not self._every:
+            return None
+        return (step // self._every + 1) * self._every
+
+    def observe(self, simulator: Simulator) -> None:
+        """Write the checkpoint that is due."""
+        self.write(simulator)
+
+    def between(self, simulator: Simulator) -> None:
+        """Write one where the clock or a signal asks for it."""
+        elapsed = time.monotonic() - self._last_clock
+        if self.requested or (self._seconds is not None and elapsed >= self._seconds):
+            self.write(simulator)
+
+    def write(self, simulator: Simulator) -> None:
+        """Write a checkpoint of the state after the step just done."""
+        self.requested = False
+        self._last_clock = time.monotonic()
+        if simulator.step == self._last_step:
+            return
+        arrays: dict[str, Any] = {}
+        for name, value in simulator.saved():
+            arrays[hdf5_path(self._experiment, name)] = _outside(name, value)
+        arrays |= self._means
+        arrays[LENGTHS] = self._writer.lengths()
+        arrays[BOOKKEEPING] = simulator.bookkeeping()
+        attrs = {
+            layout.CHECKPOINT_TIME: simulator.step * self._experiment.dt,
+            layout.PARAMS_SHA256: _digest(self._experiment),
+            **self._settings,
+        }
+        write_checkpoint(self._folder, simulator.step, arrays, attrs)
+        self._last_step = simulator.step
+        if self._keep is not None:
+            rotate(self._folder, self._keep)

@@ -1,0 +1,196 @@
+"""A params file ready to run: load, override, look, step, run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neurosim.backends import choose_backend
+from neurosim.network import Network, build_network
+from neurosim.paramfile import Loaded, load_model, load_text, read_overrides, write_model
+from neurosim.plan import Plan, initial_state, lower
+from neurosim.plan.schedules import layer_schedule
+from neurosim.simulation import Convergence, Simulator, Stimulus
+from neurosim.stimuli.feeds import Feed, open_feeds
+
+Overrides = Mapping[str, Any] | Iterable[str]
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A params file, read and checked; made by :func:`load`.
+
+    Attributes
+    ----------
+    loaded : Loaded
+        Model, groups, source text and notes of the file.
+    folder : Path
+        Where relative file names of the params start.
+    path : Path or None
+        The file; None for a text.
+    overrides : dict
+        Values that replace those of the file.
+    """
+
+    loaded: Loaded
+    folder: Path
+    path: Path | None
+    overrides: Mapping[str, Any]
+    lenient: bool = False
+
+    def override(self, changes: Overrides) -> Experiment:
+        """The same file with other values.
+
+        Parameters
+        ----------
+        changes : mapping or iterable of str
+            ``{"V1.VThresh": 0.02}`` or ``["V1.VThresh=0.02"]``.
+
+        Examples
+        --------
+        >>> thin = experiment.override({"V1.VThresh": 0.02})    # doctest: +SKIP
+        """
+        changed = {**self.overrides, **read_overrides(changes)}
+        if self.path is not None:
+            loaded = load_model(self.path, changed, self.lenient)
+        else:
+            loaded = load_text(self.loaded.source_text, "<text>", changed, self.lenient)
+        return Experiment(loaded, self.folder, self.path, changed, self.lenient)
+
+    @cached_property
+    def network(self) -> Network:
+        """The checked graph of layers and connections."""
+        return build_network(self.loaded.model)
+
+    @cached_property
+    def plan(self) -> Plan:
+        """Buffers and operators."""
+        return lower(self.network)
+
+    @property
+    def effective_text(self) -> str:
+        """The params with every default filled in; loading it gives the same run."""
+        return write_model(self.network.model)
+
+    @property
+    def dt(self) -> float:
+        """Simulated time of one step."""
+        return self.network.model.column.dt
+
+    @property
+    def steps(self) -> int:
+        """Steps from the start to ``stopTime``."""
+        column = self.network.model.column
+        return round(column.stopTime / column.dt)
+
+    def feeds(self, means: Mapping[str, np.ndarray] | None = None) -> dict[str, Feed]:
+        """Open and check every input."""
+        nbatch = self.network.nbatch
+        shapes = {
+            n: (nbatch, s.shape.ny, s.shape.nx, s.shape.nf) for n, s in self.network.layers.items()
+        }
+        return open_feeds(self.network.model, shapes, self.folder, means)
+
+    def simulator(
+        self,
+        backend: str = "auto",
+        dtype: str = "float32",
+        threads: int | None = None,
+        feeds: Mapping[str, Feed] | None = None,
+        recorded: Any = None,
+    ) -> Simulator:
+        """A simulator with its buffers allocated but not yet started.
+
+        Parameters
+        ----------
+        backend : {"auto", "cpu", "reference"}
+        dtype : {"float32", "float64"}
+            Precision; the reference always runs in float64.
+        threads : int, optional
+            Cores to use; all by default.
+        """
+        network = self.network
+        opened = self.feeds() if feeds is None else feeds
+        stimuli = []
+        for name, feed in opened.items():
+            when = layer_schedule(network, name)
+            assert when is not None
+            stimuli.append(Stimulus(f"{name}:frame", f"{name}:A", when, feed.frames))
+        return Simulator(
+            self.plan,
+            choose_backend(backend, dtype, threads),
+            stimuli,
+            recorded=recorded,
+            convergence=_convergence(network),
+            energies=[n for n, p in network.model.probes.items() if p.kind == "ColumnEnergyProbe"],
+        )
+
+    def start(self, simulator: Simulator) -> Simulator:
+        """Write the starting potentials, activities and weights."""
+        simulator.start(initial_state(self.network, self.plan, self.folder))
+        return simulator
+
+
+def _convergence(network: Network) -> Convergence | None:
+    """The early end of presentations that an input layer asks for."""
+    model = network.model
+    asking = [s for s in model.layers.values() if getattr(s, "convergenceTolerance", 0.0) > 0]
+    if not asking:
+        return None
+    spec: Any = asking[0]
+    energies = [n for n, p in model.probes.items() if p.kind == "ColumnEnergyProbe"]
+    probe = spec.convergenceProbe or (energies[0] if len(energies) == 1 else None)
+    if probe is None:
+        raise model.error(
+            spec.name,
+            f"convergenceTolerance needs an energy to watch, and there are {len(energies)} "
+            "ColumnEnergyProbes; name one as convergenceProbe",
+            "convergenceTolerance",
+        )
+    when = layer_schedule(network, spec.name)
+    assert when is not None
+    return Convergence(probe, spec.convergenceTolerance, spec.convergenceWindow, when)
+
+
+def load(path: str | Path, overrides: Overrides = (), *, lenient: bool = False) -> Experiment:
+    """Read and check a params file.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+    overrides : mapping or iterable of str
+        New values, as ``{"V1.VThresh": 0.02}`` or ``["V1.VThresh=0.02"]``.
+    lenient : bool
+        Tell of keys that no version knows in a note instead of refusing them.
+
+    Returns
+    -------
+    Experiment
+
+    Raises
+    ------
+    ParamsError, NetworkError
+        With file and line.
+    """
+    path = Path(path)
+    changes = read_overrides(overrides)
+    loaded = load_model(path, changes, lenient)
+    experiment = Experiment(loaded, path.resolve().parent, path, changes, lenient)
+    _ = experiment.network
+    return experiment
+
+
+def loads(text: str, folder: str | Path = ".", overrides: Overrides = ()) -> Experiment:
+    """Read and check the text of a params file; relative file names start at ``folder``."""
+    changes = read_overrides(overrides)
+    experiment = Experiment(
+        load_text(text, "<text>", changes), Path(folder).resolve(), None, changes
+    )
+    _ = experiment.network
+    return experiment

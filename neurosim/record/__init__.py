@@ -1,0 +1,1 @@
+"""What a run leaves on disk: ``run.h5`` and checkpoints, written and read back."""

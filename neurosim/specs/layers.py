@@ -1,0 +1,195 @@
+"""The layer kinds."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from neurosim.specs.base import KeyProblem, When, key
+from neurosim.specs.layer_keys import (
+    ChannelKeys,
+    InitVKeys,
+    InputKeys,
+    LayerSpec,
+    OriginalGeometry,
+    SelfInteractKeys,
+    TimeConstantKeys,
+    TransferKeys,
+)
+from neurosim.specs.values import (
+    FLOAT_MAX,
+    Flag,
+    Integer,
+    IntegerArray,
+    Name,
+    Number,
+    Text,
+    TextArray,
+)
+
+__all__ = [
+    "ANNErrorLayer",
+    "ANNLayer",
+    "CloneVLayer",
+    "ConstantLayer",
+    "FilenameParsingLayer",
+    "HyPerLCALayer",
+    "HyPerLayer",
+    "ISTALayer",
+    "ImageLayer",
+    "LeakyIntegrator",
+    "MaskLayer",
+    "MomentumLCALayer",
+    "NameLayer",
+    "PvpLayer",
+    "RescaleLayer",
+    "SigmoidLayer",
+]
+
+
+class ImageLayer(InputKeys):
+    """Images, one after the other: pixel / 255."""
+
+
+class PvpLayer(InputKeys):
+    """Frames of a .pvp file, one after the other."""
+
+
+class HyPerLayer(ChannelKeys, InitVKeys):
+    """The sum of its input channels: an error, a reconstruction."""
+
+
+class ConstantLayer(InitVKeys):
+    """A state that never changes."""
+
+
+class ANNLayer(TransferKeys, ChannelKeys, InitVKeys):
+    """The sum of its input channels through a transfer function."""
+
+
+class ANNErrorLayer(TransferKeys, ChannelKeys, InitVKeys):
+    """The scaled sum of its input channels through a transfer function."""
+
+    errScale: Number = key(1.0, "Factor on the sum.")
+
+
+class HyPerLCALayer(SelfInteractKeys, TransferKeys, ChannelKeys, InitVKeys):
+    """A sparse code by the locally competitive algorithm (Rozell et al. 2008)."""
+
+
+class MomentumLCALayer(SelfInteractKeys, TransferKeys, ChannelKeys, InitVKeys):
+    """The locally competitive algorithm with momentum in the potential."""
+
+    LCAMomentumRate: Number = key(0.0, "Share of the last increment that is added again.")
+
+
+class ISTALayer(TimeConstantKeys, TransferKeys, ChannelKeys, InitVKeys):
+    """A sparse code by iterated shrinkage."""
+
+
+class LeakyIntegrator(TransferKeys, ChannelKeys, InitVKeys):
+    """A potential that leaks and adds up its input."""
+
+    integrationTime: Number = key(FLOAT_MAX, "Time constant of the leak.", unit="time", gt=0)
+
+
+class MaskLayer(TransferKeys, ChannelKeys, InitVKeys):
+    """An ANNLayer that is set to zero where a mask says so."""
+
+    maskMethod: Literal["layer", "invertLayer", "maskFeatures", "noMaskFeatures"] = key(
+        ..., "What masks: a layer, or a list of features."
+    )
+    maskLayerName: Name = key(
+        None,
+        "The layer whose zeros (or non-zeros) are masked.",
+        when=When("maskMethod", ("layer", "invertLayer")),
+        needed=True,
+    )
+    featureIdxs: IntegerArray = key(
+        (),
+        "The features that are masked (or kept).",
+        when=When("maskMethod", ("maskFeatures", "noMaskFeatures")),
+        needed=True,
+    )
+
+    def check(self) -> None:
+        """The named features exist."""
+        super().check()
+        if any(not 0 <= feature < self.nf for feature in self.featureIdxs):
+            raise KeyProblem("featureIdxs", f"features run from 0 to nf - 1 = {self.nf - 1}")
+        if self.reads("featureIdxs") and not self.featureIdxs:
+            raise KeyProblem("featureIdxs", "names no feature")
+
+
+class CloneVLayer(OriginalGeometry):
+    """The membrane potential of another layer."""
+
+
+class SigmoidLayer(OriginalGeometry):
+    """A sigmoid of another layer's membrane potential."""
+
+    Vrest: Number = key(-70.0, "Potential at which the activity is SigmoidAlpha.")
+    VthRest: Number = key(-55.0, "Potential at which it is 1 - SigmoidAlpha.")
+    InverseFlag: Flag = key(False, "Fall from 1 to 0 instead of rising.")
+    SigmoidFlag: Flag = key(True, "A true sigmoid; otherwise piecewise linear.")
+    SigmoidAlpha: Number = key(0.1, "Activity at Vrest.", ge=0, le=1)
+
+
+_MAXMIN = When("rescaleMethod", ("maxmin",))
+_MEANSTD = When("rescaleMethod", ("meanstd", "pointmeanstd"))
+
+
+class RescaleLayer(OriginalGeometry):
+    """The activity of another layer, rescaled input by input."""
+
+    rescaleMethod: Literal[
+        "maxmin",
+        "meanstd",
+        "pointmeanstd",
+        "pointResponseNormalization",
+        "l2",
+        "l2NoMean",
+        "zerotonegative",
+        "softmax",
+        "logreg",
+    ] = key(..., "What is made equal for all inputs.")
+    targetMax: Number = key(1.0, "Largest value afterwards.", when=_MAXMIN)
+    targetMin: Number = key(-1.0, "Least value afterwards.", when=_MAXMIN)
+    targetMean: Number = key(0.0, "Mean afterwards.", when=_MEANSTD)
+    targetStd: Number = key(1.0, "Standard deviation afterwards.", when=_MEANSTD)
+    patchSize: Integer = key(
+        1,
+        "Number of values whose norm becomes 1.",
+        when=When("rescaleMethod", ("l2", "l2NoMean")),
+        ge=1,
+    )
+
+
+class FilenameParsingLayer(LayerSpec):
+    """One feature per class, set where the class's text occurs in the input's file name."""
+
+    inputLayerName: Text = key(..., "The input layer.", min_length=1)
+    classList: Text = key("", "File with one class per line; empty: classes.txt in the results.")
+    gtClassTrueValue: Number = key(1.0, "Activity of a class that occurs.")
+    gtClassFalseValue: Number = key(-1.0, "Activity of the others.")
+
+
+class NameLayer(LayerSpec):
+    """A name as a grey picture of text, black 0, white 1."""
+
+    labelSource: Name = key(None, "Input layer whose label is rendered as it is shown.")
+    namesPath: Text = key(
+        "",
+        "File with one name per line, in the order of the inputs.",
+        when=When("labelSource", given=False),
+        needed=True,
+    )
+    displayPeriod: Number = key(
+        0.0,
+        "Time each name is shown; 0: for ever.",
+        unit="time",
+        when=When("labelSource", given=False),
+    )
+    points: Number = key(20.0, "Size of the type.", unit="point", gt=0)
+    targetNames: TextArray = key((), "Labels whose names are shown; none: all.")
+    blankFor: TextArray = key((), "Labels whose picture stays blank.")
+    inverseFlag: Flag = key(False, "Dark text on light ground.")

@@ -1,0 +1,1 @@
+"""Frames in: images, lists, folders, HDF5, pvp, drawn faces, and names as pictures."""
