@@ -22,8 +22,10 @@ from neurosim.errors import RequestError
 from neurosim.plan.operators import Operator, Plan
 
 BINDERS = {**CONNECTIONS, **LAYERS, **PROBES}
-#: Weights larger than this are read once for all images of a thread, not once per image.
-SHARED_WEIGHTS_BYTES = 16 << 20
+#: Weights beyond a core's cache that serve few units of an image are read once for
+#: all images of a thread, not once per image.
+LARGE_WEIGHTS_BYTES = 1 << 20
+FEW_UNITS = 32
 
 
 def available_cores() -> int:
@@ -99,16 +101,20 @@ class CpuBackend(Backend):
         """Images of each thread: one by one, or together where weights are large."""
         threads = len(self._scratch)
         edges = np.linspace(0, self._nbatch, threads + 1).astype(int)
-        largest = max(
-            (self.arrays[n].nbytes for op in operators for n in op.reads if n[-2:] in (":W", ":D")),
-            default=0,
-        )
-        together = largest > SHARED_WEIGHTS_BYTES
+        together = any(self._reads_large_weights(op) for op in operators)
         tiles = []
         for start, end in itertools.pairwise(edges):
             step = int(end - start) if together else 1
             tiles.append([slice(i, min(i + step, int(end))) for i in range(start, end, step)])
         return tiles
+
+    def _reads_large_weights(self, op: Operator) -> bool:
+        """Whether a drive reads many weights for few units of one image."""
+        if op.kind != "gather":
+            return False
+        g = op.scalars["geometry"]
+        few = g.y.coarse * g.x.coarse < FEW_UNITS
+        return few and self.arrays[op.reads[1]].nbytes > LARGE_WEIGHTS_BYTES
 
     def run(self, handle: int, first_step: int, steps: int) -> dict[str, np.ndarray]:
         bound = self._bound[handle]

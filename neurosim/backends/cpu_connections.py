@@ -14,6 +14,8 @@ from neurosim.plan.operators import Operator
 OPTIONS: Any = {"nogil": True, "cache": True, "fastmath": {"contract", "nsz"}}
 #: Bytes of patches laid out for one matrix product; more images wait their turn.
 PATCH_BYTES = 8 << 20
+#: Patches up to this many weights are summed over the features before they are added.
+SMALL_PATCH = 16384
 
 
 @njit(**OPTIONS)
@@ -68,38 +70,97 @@ def set_scaled(source, coefficient, target):
 
 
 @njit(**OPTIONS)
-def scatter_active(
-    a, source_y, source_x, head_y, head_x, value, dictionary, coefficient, clear, target
-):
-    """Add the weighted patch of each unit that is not zero.
+def add_patch(patch, coefficient, row, column, target):
+    """Add a patch where it lies inside; patch : (y, x * feature), target : (y, x * feature)."""
+    patch_y, width = patch.shape
+    first = max(0, -column)
+    count = min(width, target.shape[1] - column) - first
+    for j in range(max(0, -row), min(patch_y, target.shape[0] - row)):
+        into = target[row + j, column + first : column + first + count]
+        source = patch[j, first : first + count]
+        for i in range(count):
+            into[i] += coefficient * source[i]
 
-    a : (image, y, x, coarse feature); dictionary : (coarse feature, patch y,
-    patch x * fine feature); target : (image, y, x * fine feature).
+
+@njit(**OPTIONS)
+def sum_patches(units, dictionary, patch):
+    """patch = sum of units[f] * dictionary[f] over the units that are not zero.
+
+    Returns how many there are; four are added in one pass over the patch.
     """
-    images, fine_y, width = target.shape
-    nf, patch_y, patch_width = dictionary.shape
-    for b in range(images):
+    found = 0
+    f0 = f1 = f2 = 0
+    u0 = u1 = u2 = units.dtype.type(0.0)
+    active = 0
+    for f in range(units.size):
+        u = units[f]
+        if u == 0.0:
+            continue
+        active += 1
+        if found == 0:
+            f0, u0 = f, u
+        elif found == 1:
+            f1, u1 = f, u
+        elif found == 2:
+            f2, u2 = f, u
+        else:
+            d0, d1, d2, d3 = dictionary[f0], dictionary[f1], dictionary[f2], dictionary[f]
+            if active == 4:
+                for i in range(patch.size):
+                    patch[i] = u0 * d0[i] + u1 * d1[i] + u2 * d2[i] + u * d3[i]
+            else:
+                for i in range(patch.size):
+                    patch[i] += u0 * d0[i] + u1 * d1[i] + u2 * d2[i] + u * d3[i]
+            found = -1
+        found += 1
+    if 0 < active < 4:
+        for i in range(patch.size):
+            patch[i] = u0 * dictionary[f0, i]
+        found -= 1
+        f0, u0, f1, u1 = f1, u1, f2, u2
+    if found > 0:
+        for i in range(patch.size):
+            patch[i] += u0 * dictionary[f0, i]
+    if found > 1:
+        for i in range(patch.size):
+            patch[i] += u1 * dictionary[f1, i]
+    if found > 2:
+        for i in range(patch.size):
+            patch[i] += u2 * dictionary[f2, i]
+    return active
+
+
+@njit(**OPTIONS)
+def scatter_active(
+    a, source_y, source_x, head_y, head_x, edge, dictionary, coefficient, clear, patch, target
+):
+    """Add the weighted patches of the units that are not zero.
+
+    a : (image, y, x, coarse feature); edge : (coarse feature,) value of the margin;
+    dictionary : (coarse feature, patch y, patch x * fine feature);
+    patch : (patch y, patch x * fine feature), work memory, of size 0 where patches
+    are large and go to the target one by one; target : (image, y, x * fine feature).
+    """
+    summed = patch.size > 0
+    flat = dictionary.reshape(dictionary.shape[0], -1)
+    flat_patch = patch.reshape(-1)
+    for b in range(target.shape[0]):
         if clear:
-            for y in range(fine_y):
-                for i in range(width):
-                    target[b, y, i] = 0.0
+            target[b] = 0.0
         for iy in range(source_y.size):
-            first_row = max(0, -head_y[iy])
-            end_row = min(patch_y, fine_y - head_y[iy])
             for ix in range(source_x.size):
-                left = head_x[ix]
-                first = max(0, -left)
-                count = min(patch_width, width - left) - first
-                outside = source_y[iy] < 0 or source_x[ix] < 0
-                for f in range(nf):
-                    unit = value if outside else a[b, source_y[iy], source_x[ix], f]
-                    if unit != 0.0 and count > 0:
-                        unit = coefficient * unit
-                        for j in range(first_row, end_row):
-                            row = target[b, head_y[iy] + j, left + first : left + first + count]
-                            patch = dictionary[f, j, first : first + count]
-                            for i in range(count):
-                                row[i] += unit * patch[i]
+                if source_y[iy] < 0 or source_x[ix] < 0:
+                    units = edge
+                else:
+                    units = a[b, source_y[iy], source_x[ix]]
+                if summed:
+                    if sum_patches(units, flat, flat_patch) > 0:
+                        add_patch(patch, coefficient, head_y[iy], head_x[ix], target[b])
+                    continue
+                for f in range(units.size):
+                    if units[f] != 0.0:
+                        unit = coefficient * units[f]
+                        add_patch(dictionary[f], unit, head_y[iy], head_x[ix], target[b])
 
 
 @njit(**OPTIONS)
@@ -183,13 +244,14 @@ def bind_scatter(op: Operator, tile: Tile) -> Call:
     a, target = tile.view(op.reads[0]), tile.view(op.target)
     target = target.reshape(*target.shape[:2], -1)
     head_x = t.head_x * dictionary.shape[3]
-    value, coefficient = tile.real(s["value"]), tile.real(s["coefficient"])
-    clear = bool(op.sets)
+    edge = np.full(a.shape[3], s["value"], tile.dtype)
+    coefficient, clear = tile.real(s["coefficient"]), bool(op.sets)
+    size = flat[0].size if flat[0].size <= SMALL_PATCH else 0
+    patch = tile.scratch("patch", (flat.shape[1] if size else 0, flat.shape[2]))
+    tables = (t.source_y, t.source_x, t.head_y, head_x)
 
     def call(step: int) -> None:
-        scatter_active(
-            a, t.source_y, t.source_x, t.head_y, head_x, value, flat, coefficient, clear, target
-        )
+        scatter_active(a, *tables, edge, flat, coefficient, clear, patch, target)
 
     return call
 

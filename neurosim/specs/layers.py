@@ -193,3 +193,6 @@ class NameLayer(LayerSpec):
     targetNames: TextArray = key((), "Labels whose names are shown; none: all.")
     blankFor: TextArray = key((), "Labels whose picture stays blank.")
     inverseFlag: Flag = key(False, "Dark text on light ground.")
+    normalizeLuminanceFlag: Flag = key(
+        False, "Normalise each picture to mean 0 and standard deviation 1; a blank one is 0."
+    )
