@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -18,9 +18,12 @@ from neurosim.errors import (
 )
 from neurosim.experiment import Experiment, load, loads
 
-if TYPE_CHECKING:
-    from neurosim.record.reader import Run
-    from neurosim.sweep import SweepRow
+# Imported now, for a first import of the modules "run" and "sweep" later on would
+# hide the functions of the same names.
+from neurosim.record.reader import Run
+from neurosim.record.reader import open_run as _open_run
+from neurosim.run import run_experiment
+from neurosim.sweep import SweepRow, run_sweep
 
 
 def run(
@@ -29,26 +32,41 @@ def run(
     overrides: Any = (),
     **options: Any,
 ) -> Run:
-    """Run a params file and open its results.
+    """Run a params file to its stopTime and open its results.
 
     Parameters
     ----------
     params : path or Experiment
+        What to run.
     output : path, optional
         Output folder; the file's outputPath by default.
     overrides : mapping or iterable of str
         As in :func:`load`.
     **options
-        backend, dtype, threads, resume, overwrite, progress; see
-        :func:`neurosim.run.run_experiment`.
+        ``backend`` ("auto"), ``dtype`` ("float32"), ``threads`` (all cores),
+        ``resume`` and ``overwrite`` (False), ``progress`` (a callable, none);
+        see :func:`neurosim.run.run_experiment`.
 
     Returns
     -------
     Run
         As :func:`open_run` gives it.
-    """
-    from neurosim.run import run_experiment
 
+    Raises
+    ------
+    RequestError
+        The request or an input is wrong; nothing has been written.
+    NeurosimError
+        The run could not go on: it diverged, the disk is full, ...
+
+    Examples
+    --------
+    >>> import neurosim
+    >>> results = neurosim.run("params/lca_patch.params", "output/first", {"column.stopTime": 80})
+    >>> results.finished, results.layers["V1"].activity.shape
+    (True, (2, 1, 16, 16, 64))
+    >>> results.close()
+    """
     experiment = params if isinstance(params, Experiment) else load(params)
     if overrides:
         experiment = experiment.override(overrides)
@@ -62,10 +80,28 @@ def open_run(path: str | Path) -> Run:
     ----------
     path : path
         The output folder, or ``run.h5`` in it.
-    """
-    from neurosim.record.reader import open_run as open_results
 
-    return open_results(path)
+    Returns
+    -------
+    Run
+        Layers, probes, inputs and checkpoints by name; read lazily.
+
+    Raises
+    ------
+    RunFileError
+        No run is there, or its file is damaged.
+
+    Examples
+    --------
+    >>> import neurosim
+    >>> with neurosim.open_run("output/first") as results:
+    ...     codes = results.layers["V1"].activity[-1]     # numpy (batch, y, x, feature)
+    ...     sparse = results.layers["V1"].sparse(-1)      # scipy CSR (batch, units)
+    ...     energy = results.probes["Energy"].value       # numpy (time, batch)
+    >>> codes.shape, sparse.shape, energy.shape
+    ((1, 16, 16, 64), (1, 16384), (80, 1))
+    """
+    return _open_run(path)
 
 
 def sweep(
@@ -74,9 +110,37 @@ def sweep(
     output: str | Path | None = None,
     **options: Any,
 ) -> list[SweepRow]:
-    """Run a params file at several settings; see :func:`neurosim.sweep.run_sweep`."""
-    from neurosim.sweep import run_sweep
+    """Run a params file at several settings.
 
+    Parameters
+    ----------
+    params : path or Experiment
+        The file all points start from.
+    points : sequence of mapping
+        Overrides of each run.
+    output : path, optional
+        Folder of the sweep; the file's outputPath by default. Point ``i`` goes
+        to ``paramsweep_<i>`` in it; one that is finished there is not run again.
+    **options
+        ``jobs`` (1), ``backend``, ``dtype``, ``threads``, ``overwrite``; see
+        :func:`neurosim.sweep.run_sweep`. A script that uses ``jobs`` must call
+        this under ``if __name__ == "__main__":``.
+
+    Returns
+    -------
+    list of SweepRow
+        ``settings``, ``output``, ``results`` (last value of each probe) and
+        ``error`` of each run.
+
+    Examples
+    --------
+    >>> import neurosim
+    >>> brief = neurosim.load("params/lca_patch.params", {"column.stopTime": 40})
+    >>> points = [{"V1.VThresh": t} for t in (0.05, 0.2)]
+    >>> rows = neurosim.sweep(brief, points, "output/thresholds")
+    >>> rows[1].results["Energy"] > rows[0].results["Energy"]
+    True
+    """
     experiment = params if isinstance(params, Experiment) else load(params)
     return run_sweep(experiment, points, output, **options)
 
@@ -92,10 +156,16 @@ class Simulation:
 
     Examples
     --------
-    >>> net = Simulation("params/lca_patch.params")     # doctest: +SKIP
-    >>> net.run(100)
+    >>> import neurosim
+    >>> net = neurosim.Simulation("params/lca_patch.params")
+    >>> net.run(100).step
+    100
     >>> net.activity("V1").shape
-    (1, 8, 8, 64)
+    (1, 16, 16, 64)
+    >>> energy = net.energy("Energy")
+    >>> bool(energy[-1] < energy[0])
+    True
+    >>> net.set_potential("V1", 0 * net.potential("V1"))
     """
 
     def __init__(
@@ -123,7 +193,7 @@ class Simulation:
         return self._simulator.step
 
     def run(self, steps: int = 1) -> Simulation:
-        """Do some steps."""
+        """Do some steps; returns itself."""
         self._simulator.run(self.step + steps)
         return self
 
@@ -140,18 +210,33 @@ class Simulation:
         return self._simulator.backend.read(self._weights(connection))
 
     def set_weights(self, connection: str, weights: np.ndarray) -> None:
-        """Replace weights; they are normalised as at the start of a run."""
-        self._simulator.overwrite([(self._weights(connection), np.asarray(weights))])
+        """Replace weights; they are normalised as at the start of a run.
+
+        Parameters
+        ----------
+        weights : array
+            As :meth:`weights` gives them.
+        """
+        name = self._weights(connection)
+        self._simulator.overwrite([(name, self._fitting(name, weights))])
 
     def set_potential(self, layer: str, potential: np.ndarray) -> None:
-        """Replace the membrane potential of a layer."""
-        self._simulator.backend.write(self._buffers(layer)[0], np.asarray(potential))
+        """Replace the membrane potential of a layer, ``(batch, y, x, feature)``."""
+        name = self._buffers(layer)[0]
+        self._simulator.backend.write(name, self._fitting(name, potential))
 
     def energy(self, probe: str) -> np.ndarray:
         """Values of a probe at each step so far, ``(steps, batch)``."""
         if probe not in self.probes:
             raise RequestError(f'no values of a probe "{probe}"; there are {list(self.probes)}')
         return np.array(self.probes[probe])
+
+    def _fitting(self, buffer: str, values: np.ndarray) -> np.ndarray:
+        """Values of the very shape of a buffer."""
+        array, shape = np.asarray(values), self.experiment.plan.buffers[buffer].shape
+        if array.shape != shape:
+            raise RequestError(f'"{buffer}" is {shape}, but the new values are {array.shape}')
+        return array
 
     def _buffers(self, layer: str) -> tuple[str, str]:
         layers = self.experiment.plan.layers

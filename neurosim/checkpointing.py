@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -12,19 +12,31 @@ import numpy as np
 
 from neurosim.errors import RunFileError
 from neurosim.experiment import Experiment
+from neurosim.plan.weight_files import weights_from_file
 from neurosim.record import layout
-from neurosim.record.checkpoint import newest_complete, read_checkpoint, rotate, write_checkpoint
+from neurosim.record.checkpoint import (
+    checkpoint_files,
+    newest_complete,
+    read_checkpoint,
+    rotate,
+    write_checkpoint,
+)
+from neurosim.record.observers import ProbeRecorder
+from neurosim.record.reader import open_run
 from neurosim.record.writer import RunWriter
 from neurosim.simulation import Simulator
 from neurosim.stimuli.feeds import Feed, ImageFeed
 from neurosim.stimuli.pvp import read_activity
-from neurosim.stimuli.pvp_weights import read_weights
 
 UNITS = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86400.0}
 #: What a warm start takes from an earlier run.
 WARM = ("V", "A", "W", "prev_dW", "prevDrive")
+WEIGHTS = ("W", "prev_dW")
 LENGTHS = "/outputs/lengths"
 BOOKKEEPING = "/simulation/state"
+#: Attributes of a run and of its checkpoints: which run it is, and of which params.
+RUN_ID = "run_id"
+RUN_DIGEST = "run_digest"
 
 
 def hdf5_path(experiment: Experiment, buffer: str) -> str:
@@ -54,6 +66,7 @@ class StartPoint:
     bookkeeping: dict[str, Any] = field(default_factory=dict)
     attrs: dict[str, Any] = field(default_factory=dict)
     resumed: bool = False
+    notes: tuple[str, ...] = ()
 
     def into(self, simulator: Simulator) -> None:
         """Write the buffers; a resumed simulation also takes up its step."""
@@ -74,25 +87,31 @@ class StartPoint:
 
 
 def resume_point(folder: Path, experiment: Experiment) -> StartPoint | None:
-    """The newest complete checkpoint of a run; None when the run has not begun.
+    """The newest complete checkpoint of a run; None when the run has none yet.
 
     Raises
     ------
     RunFileError
-        The checkpoint belongs to other params.
+        The run, or its checkpoint, belongs to other params.
     """
     if not (folder / layout.RUN_FILE).exists():
         return None
-    path = newest_complete(folder / layout.CHECKPOINT_FOLDER)
+    with open_run(folder) as run:
+        known = run.attrs
+    if known.get(RUN_DIGEST) != params_digest(experiment):
+        raise RunFileError(
+            f"{folder}: holds a run with other params; resume with the params (and --set) of that "
+            f"run, which `neurosim show {folder} --stage specs` prints, choose another output "
+            "folder, or replace the run with --overwrite"
+        )
+    damaged: list[str] = []
+    path = newest_complete(folder / layout.CHECKPOINT_FOLDER, damaged)
     if path is None:
         return None
     arrays, attrs = read_checkpoint(path)
-    digest = _digest(experiment)
-    if attrs.get(layout.PARAMS_SHA256) != digest:
-        raise RunFileError(
-            f"{path}: was written by a run with other params; resume with the params (and --set) "
-            "of that run, which `neurosim show` prints, or choose another output folder"
-        )
+    if attrs.get(RUN_ID) != known.get(RUN_ID):
+        # Left by an earlier run that this one replaced.
+        return None
     buffers = dict(_matching(experiment, arrays, path))
     missing = [
         b.name for b in experiment.plan.buffers.values() if b.saved and b.name not in buffers
@@ -108,7 +127,14 @@ def resume_point(folder: Path, experiment: Experiment) -> StartPoint | None:
         arrays.get(BOOKKEEPING, {}),
         attrs,
         True,
+        tuple(f"skipped a damaged checkpoint: {problem}" for problem in damaged),
     )
+
+
+def remove_checkpoints(folder: Path) -> None:
+    """Remove the checkpoints of an earlier run whose results were replaced."""
+    for path in checkpoint_files(folder / layout.CHECKPOINT_FOLDER):
+        path.unlink(missing_ok=True)
 
 
 def warm_start(experiment: Experiment) -> StartPoint | None:
@@ -131,8 +157,9 @@ def warm_start(experiment: Experiment) -> StartPoint | None:
             f'initializeFromCheckpointDir "{given}" does not exist',
             "initializeFromCheckpointDir",
         )
-    if path.is_dir() and list(path.glob("*_[VWA].pvp")):
-        return StartPoint(path, 0, dict(_petavision(experiment, path)))
+    theirs = _petavision_folder(path)
+    if theirs:
+        return StartPoint(theirs, 0, _petavision(experiment, theirs))
     file = _checkpoint_file(path)
     if file is None:
         raise RunFileError(
@@ -140,8 +167,8 @@ def warm_start(experiment: Experiment) -> StartPoint | None:
             "PetaVision checkpoint folder"
         )
     arrays, attrs = read_checkpoint(file)
-    wanted = {f"{s.name}:{w}" for s in _taking_part(experiment) for w in WARM}
-    buffers = {n: v for n, v in _matching(experiment, arrays, file) if n in wanted}
+    buffers = dict(_matching(experiment, arrays, file, set(_wanted(experiment))))
+    _check_complete(experiment, file, buffers)
     return StartPoint(file, 0, buffers, _means(arrays), attrs=attrs)
 
 
@@ -151,18 +178,53 @@ def _checkpoint_file(path: Path) -> Path | None:
     return newest_complete(path / layout.CHECKPOINT_FOLDER) or newest_complete(path)
 
 
+def _petavision_folder(path: Path) -> Path | None:
+    """A PetaVision checkpoint folder, or the last of those inside ``path``."""
+    if not path.is_dir():
+        return None
+    inside = sorted(path.glob("Checkpoint*/"), key=lambda p: (len(p.name), p.name), reverse=True)
+    folders = (path, *inside)
+    return next((f for f in folders if next(f.glob("*_[VWA].pvp"), None)), None)
+
+
+def _wanted(experiment: Experiment) -> Iterator[str]:
+    """Buffers that a warm start replaces; inputs show their own frames."""
+    inputs = ("ImageLayer", "PvpLayer", "NameLayer", "FilenameParsingLayer")
+    for spec in _taking_part(experiment):
+        for what in WARM:
+            buffer = experiment.plan.buffers.get(f"{spec.name}:{what}")
+            if buffer is not None and buffer.saved and spec.kind not in inputs:
+                yield buffer.name
+
+
+def _check_complete(experiment: Experiment, path: Path, found: Mapping[str, Any]) -> None:
+    """Raise when weights or potentials that a warm start wants are not there."""
+    missing = [n for n in _wanted(experiment) if n.endswith((":W", ":V")) and n not in found]
+    if missing:
+        names = ", ".join(n.partition(":")[0] for n in missing)
+        raise RunFileError(
+            f"{path}: has no weights or potentials of {names}; give these groups "
+            "initializeFromCheckpointFlag = false to start them from their own keys"
+        )
+
+
 def _taking_part(experiment: Experiment) -> list[Any]:
     objects = experiment.network.model.objects
     return [s for s in objects if getattr(s, "initializeFromCheckpointFlag", False)]
 
 
 def _matching(
-    experiment: Experiment, arrays: Mapping[str, Any], path: Path
+    experiment: Experiment,
+    arrays: Mapping[str, Any],
+    path: Path,
+    wanted: Container[str] | None = None,
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Buffers of this plan that a checkpoint holds, with their shapes checked."""
     for buffer in experiment.plan.buffers.values():
         name = hdf5_path(experiment, buffer.name)
         if not buffer.saved or name not in arrays:
+            continue
+        if wanted is not None and buffer.name not in wanted:
             continue
         value = np.asarray(arrays[name])
         if value.ndim == len(buffer.shape) - 1:
@@ -177,26 +239,27 @@ def _matching(
         yield buffer.name, value
 
 
-def _petavision(experiment: Experiment, folder: Path) -> Iterator[tuple[str, np.ndarray]]:
+def _petavision(experiment: Experiment, folder: Path) -> dict[str, np.ndarray]:
     """Buffers from a PetaVision checkpoint: ``<layer>_V.pvp``, ``<connection>_W.pvp``."""
     nbatch = experiment.network.nbatch
-    for spec in _taking_part(experiment):
-        for what in WARM:
-            name = f"{spec.name}:{what}"
-            path = folder / f"{spec.name}_{what}.pvp"
-            buffer = experiment.plan.buffers.get(name)
-            if buffer is None or not path.exists():
-                continue
-            if what in ("W", "prev_dW"):
-                value: np.ndarray = read_weights(path).W
-            else:
-                frames = read_activity(path)
-                value = np.stack([frames[b % len(frames)] for b in range(nbatch)])
-            if value.shape != buffer.shape:
-                raise RunFileError(
-                    f"{path}: is {value.shape}, but this network needs {buffer.shape}"
-                )
-            yield name, value
+    found: dict[str, np.ndarray] = {}
+    for name in _wanted(experiment):
+        owner, _, what = name.partition(":")
+        path = folder / f"{owner}_{what}.pvp"
+        if not path.exists():
+            continue
+        shape = experiment.plan.buffers[name].shape
+        geometry = experiment.network.connections[owner].geometry if what in WEIGHTS else None
+        if geometry is not None:
+            value = weights_from_file(path, 0, geometry, shape)
+        else:
+            frames = read_activity(path)
+            value = np.stack([frames[b % len(frames)] for b in range(nbatch)])
+        if value.shape != shape:
+            raise RunFileError(f"{path}: is {value.shape}, but this network needs {shape}")
+        found[name] = value
+    _check_complete(experiment, folder, found)
+    return found
 
 
 def _means(arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
@@ -208,14 +271,19 @@ def _means(arrays: Mapping[str, Any]) -> dict[str, np.ndarray]:
     }
 
 
-def _digest(experiment: Experiment) -> str:
-    """Identity of a run's params, but for how long it runs and where it writes."""
+def params_digest(experiment: Experiment) -> str:
+    """Identity of a run's params, but for how long it runs, where it writes and what it keeps."""
     from hashlib import sha256
 
     from neurosim.paramfile import write_model
 
     model = experiment.network.model
-    same = model.column.replace(stopTime=1.0, outputPath="", checkpointWriteDir="")
+    column = model.column
+    plain = type(column)(name=column.name, nx=column.nx, ny=column.ny)
+    free = [k for k in column.effective() if k.startswith(("checkpoint", "deleteOlder", "num"))]
+    free += ["stopTime", "outputPath", "progressInterval", "errorOnUnusedParam"]
+    kept = {k: v for k, v in column.effective().items() if k not in free}
+    same = plain.replace(**kept)
     return sha256(write_model(model.replace(same)).encode()).hexdigest()
 
 
@@ -228,9 +296,11 @@ class Checkpoints:
         output: Path,
         writer: RunWriter,
         feeds: Mapping[str, Feed],
-        settings: Mapping[str, str],
+        probes: ProbeRecorder,
+        attrs: Mapping[str, str],
     ) -> None:
-        self._experiment, self._writer, self._settings = experiment, writer, settings
+        self._experiment, self._writer, self._attrs = experiment, writer, attrs
+        self._probes = probes
         self._folder = output / layout.CHECKPOINT_FOLDER
         self._means = {
             f"/inputs/{n}/mean": f.mean
@@ -248,7 +318,7 @@ class Checkpoints:
             elif mode == "time":
                 self._every = max(1, round(column.checkpointWriteTimeInterval / column.dt))
             else:
-                unit = UNITS[column.checkpointWriteClockUnit.rstrip("s")]
+                unit = UNITS[column.checkpointWriteClockUnit]
                 self._seconds = column.checkpointWriteClockInterval * unit
         self._last_clock = time.monotonic()
         self._last_step = -1
@@ -281,12 +351,8 @@ class Checkpoints:
             arrays[hdf5_path(self._experiment, name)] = _outside(name, value)
         arrays |= self._means
         arrays[LENGTHS] = self._writer.lengths()
-        arrays[BOOKKEEPING] = simulator.bookkeeping()
-        attrs = {
-            layout.CHECKPOINT_TIME: simulator.step * self._experiment.dt,
-            layout.PARAMS_SHA256: _digest(self._experiment),
-            **self._settings,
-        }
+        arrays[BOOKKEEPING] = {**simulator.bookkeeping(), "failures": self._probes.failures}
+        attrs = {layout.CHECKPOINT_TIME: simulator.step * self._experiment.dt, **self._attrs}
         write_checkpoint(self._folder, simulator.step, arrays, attrs)
         self._last_step = simulator.step
         if self._keep is not None:

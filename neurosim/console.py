@@ -2,44 +2,85 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
     TextColumn,
-    TimeElapsedColumn,
     TimeRemainingColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 from neurosim.errors import RequestError
 from neurosim.paramfile import write_groups
 from neurosim.plan.cost import plan_cost
+from neurosim.specs.base import literal
 
 STAGES = ("groups", "specs", "graph", "plan")
+#: Seconds between lines of progress where no bar can be drawn.
+LINES = 30.0
+#: A note longer than this is cut to its first items, except where it is asked for.
+LONG_NOTE = 200
+#: A pipe has no width: nothing is cut in one.
+WIDE = 1000
+
+
+def short_note(text: str, limit: int = LONG_NOTE) -> str:
+    """Cut a long list in a note.
+
+    >>> short_note("ignored: a, b, c, d, e", limit=18)
+    'ignored: a, b, c, and 2 more; `neurosim check` lists them'
+    """
+    head, colon, listed = text.partition(": ")
+    items = listed.split(", ")
+    if len(text) <= limit or not colon or len(items) < 4:
+        return text
+    kept: list[str] = []
+    while len(head) + sum(len(item) + 2 for item in [*kept, items[len(kept)]]) <= limit:
+        kept.append(items[len(kept)])
+    kept = kept or items[:1]
+    rest = len(items) - len(kept)
+    return f"{head}: {', '.join(kept)}, and {rest} more; `neurosim check` lists them"
 
 
 class Bar:
-    """A progress bar with time left, energy and the fraction active."""
+    """Progress with time left, energy and the fraction active.
 
-    def __init__(self, quiet: bool) -> None:
+    A bar on a terminal; elsewhere a line now and then.
+
+    Parameters
+    ----------
+    quiet : bool
+        Show nothing.
+    every : int
+        Least number of steps between two lines.
+    """
+
+    def __init__(self, quiet: bool, every: int = 1) -> None:
+        self._quiet, self._every = quiet, every
+        self._line = (time.monotonic(), 0)
+        self._first: tuple[float, int] | None = None
+        terminal = sys.stderr.isatty()
+        self._lines = not terminal and not quiet
         self._progress = Progress(
-            TextColumn("{task.description}"),
-            BarColumn(),
+            BarColumn(bar_width=20),
             MofNCompleteColumn(),
-            TextColumn("steps"),
-            TimeElapsedColumn(),
-            TextColumn("left"),
-            TimeRemainingColumn(elapsed_when_finished=False),
-            TextColumn("{task.fields[state]}"),
+            TextColumn("steps,"),
+            TimeRemainingColumn(compact=True),
+            TextColumn("left{task.fields[state]}"),
             console=Console(file=sys.stderr),
-            disable=quiet or not sys.stderr.isatty(),
+            disable=quiet or not terminal,
+            transient=True,
         )
         self._task: Any = None
 
@@ -56,38 +97,61 @@ class Bar:
         self._progress.stop()
 
     def show(self, now: Any) -> None:
-        """Move the bar to where the run stands."""
-        parts = []
+        """Show where the run stands."""
+        state = ""
         if now.energy is not None:
-            parts.append(f"energy {now.energy:.4g}")
+            state += f", energy {now.energy:.4g}"
         if now.active is not None:
-            parts.append(f"{now.active:.1%} active")
-        state = "  ".join(parts)
-        if self._task is None:
+            state += f", {now.active:.1%} active"
+        if self._lines:
+            self._show_line(now, state)
+        elif self._task is None:
             self._task = self._progress.add_task(
-                "running", total=now.steps, completed=now.step, state=state
+                "", total=now.steps, completed=now.step, state=state
             )
-        self._progress.update(self._task, completed=now.step, state=state)
+        else:
+            self._progress.update(self._task, completed=now.step, state=state)
+
+    def _show_line(self, now: Any, state: str) -> None:
+        moment = time.monotonic()
+        self._first = self._first or (moment, now.step)
+        shown, step = self._line
+        if moment - shown < LINES or now.step - step < self._every:
+            return
+        self._line = (moment, now.step)
+        began, first = self._first
+        rate = (now.step - first) / (moment - began) if moment > began else 0.0
+        left = f", {_duration((now.steps - now.step) / rate)} left" if rate else ""
+        print(f"{now.step} of {now.steps} steps{left}{state}", file=sys.stderr, flush=True)
+
+
+def _duration(seconds: float) -> str:
+    """Hours, minutes and seconds.
+
+    >>> _duration(3725.2), _duration(65), _duration(27), _duration(0.31)
+    ('1:02:05', '1:05', '27 s', '0.3 s')
+    """
+    whole = round(seconds)
+    if whole < 10:
+        return f"{seconds:.1f} s"
+    if whole < 60:
+        return f"{whole} s"
+    hours, rest = divmod(whole, 3600)
+    return f"{hours}:{rest // 60:02d}:{rest % 60:02d}" if hours else f"{rest // 60}:{rest % 60:02d}"
 
 
 def summary(experiment: Any, outcome: Any) -> str:
-    """Where the results of a run are, and how to open them."""
-    images = experiment.network.nbatch * outcome.executed
-    per = 1000 * outcome.seconds / images if images else 0.0
-    if outcome.finished:
-        head = f"done: {outcome.step} steps"
-    else:
-        head = (
-            f"stopped by {outcome.stopped_by} after step {outcome.step} of {outcome.steps}; "
-            "go on with --resume"
-        )
-    lines = [
-        f"{head}, {outcome.seconds:.1f} s ({per:.2f} ms per image and step)",
-        f"results: {outcome.output}/run.h5, {outcome.output}/checkpoints",
-        f'open:    python -c "import neurosim; print(neurosim.open_run({str(outcome.output)!r})'
-        '.summary())"',
-        f"         neurosim show {outcome.output}",
+    """How a run ended, where its results are, and how to open them."""
+    lines = [_ending(experiment, outcome)]
+    folder = shlex.quote(str(outcome.output))
+    lines += [
+        f"results  {outcome.output}/run.h5, {outcome.output}/checkpoints",
+        f"look     neurosim show {folder}",
+        f"python   import neurosim; run = neurosim.open_run({str(outcome.output)!r})",
     ]
+    first = next(iter(n for n, s in experiment.network.model.layers.items() if s.writeStep > 0), "")
+    if first:
+        lines[-1] += f"; run.layers[{first!r}].activity[-1]"
     drawn = [
         s.name
         for s in experiment.network.model.layers.values()
@@ -95,47 +159,114 @@ def summary(experiment: Any, outcome: Any) -> str:
     ]
     if drawn:
         lines.append(
-            f"note:    the faces of {', '.join(drawn)} are drawn by the program, not photographs"
+            f"note     the faces of {', '.join(drawn)} are drawn by the program, not photographs"
         )
+    lines += [f"note     {note}" for note in outcome.notes]
     return "\n".join(lines)
+
+
+def _ending(experiment: Any, outcome: Any) -> str:
+    """The first line of a summary."""
+    if outcome.finished and not outcome.executed:
+        return f"done     step {outcome.step} was reached before; nothing was left to run"
+    images = experiment.network.nbatch * outcome.executed
+    per = 1000 * outcome.seconds / images if images else 0.0
+    pace = f"{_duration(outcome.seconds)}, {per:.2g} ms per image and step"
+    since = f" (from {outcome.began} on)" if outcome.began else ""
+    early = outcome.step - outcome.began - outcome.executed
+    if early > 0:
+        since += f", {early} of them skipped as presentations converged"
+    if outcome.finished:
+        return f"done     {outcome.step} steps{since}, {pace}"
+    return (
+        f"stopped  by {outcome.stopped_by} after step {outcome.step} of {outcome.steps}{since}, "
+        f"{pace}; the same command with --resume goes on"
+    )
 
 
 def tables(experiment: Any) -> None:
     """Layers, connections, memory and cost of an experiment."""
     network = experiment.network
-    console = Console()
-    layers = Table("layer", "kind", "x", "y", "features", "units", "phase", title="Layers")
+    console = _console()
+    layers = _table(
+        "Layers", left=("layer", "kind"), right=("x", "y", "features", "units", "phase")
+    )
     for name, node in network.layers.items():
         s = node.shape
-        layers.add_row(
-            name, node.kind, str(s.nx), str(s.ny), str(s.nf), f"{s.size:,}", str(node.phase)
-        )
+        numbers = (str(s.nx), str(s.ny), str(s.nf), f"{s.size:,}", str(node.phase))
+        layers.add_row(Text(name), node.kind, *numbers)
     console.print(layers)
-    connections = Table(
-        "connection",
-        "kind",
-        "from",
-        "to",
-        "channel",
-        "patch (x, y)",
-        "kernels",
-        title="Connections",
+    connections = _table(
+        "Connections",
+        left=("connection", "kind", "from", "to"),
+        right=("channel", "patch", "kernels"),
     )
     for name, node in network.connections.items():
         g = node.geometry
         patch = "" if g is None else f"{g.nxp} x {g.nyp}"
         kernels = "" if g is None else f"{g.kernels:,}"
         channel = str(node.spec.channelCode) if node.delivers else "none"
-        connections.add_row(name, node.kind, node.pre, node.post, channel, patch, kernels)
-    console.print(connections)
+        connections.add_row(
+            Text(name), node.kind, Text(node.pre), Text(node.post), channel, patch, kernels
+        )
+    if network.connections:
+        console.print(connections)
     cost = plan_cost(experiment.plan)
-    console.print(
-        f"batch {network.nbatch}, {experiment.steps:,} steps of dt = {experiment.dt:g}\n"
-        f"memory: {cost.bytes / 2**20:,.0f} MiB of buffers in float32, "
-        f"{cost.weight_bytes / 2**20:,.0f} MiB of them weights\n"
-        f"work per image and step: {cost.dense / 1e6:,.1f} million multiply-adds in drives, "
-        f"up to {cost.sparse / 1e6:,.1f} million in reconstructions if all units were active"
+    column = network.model.column
+    lines = [
+        f"time     {experiment.steps:,} steps of dt = {experiment.dt:g}, batch {network.nbatch}, "
+        f"seed {column.randomSeed}",
+        f"memory   {_bytes(cost.bytes)} in float32, {_bytes(cost.weight_bytes)} of it weights",
+        f"work     {_count(cost.dense)} multiply-adds per image and step in drives, up to "
+        f"{_count(cost.sparse)} in reconstructions if all units were active",
+    ]
+    console.print("\n" + "\n".join(lines), soft_wrap=True, highlight=False, markup=False)
+
+
+def _console() -> Console:
+    """Standard output; as wide as need be where it is no terminal."""
+    return Console(width=None if sys.stdout.isatty() else WIDE)
+
+
+def _table(title: str, left: Iterable[str], right: Iterable[str]) -> Table:
+    """A light table whose names are wrapped, never cut."""
+    table = Table(
+        title=f"\n{title}", title_justify="left", box=SIMPLE_HEAD, pad_edge=False, show_edge=False
     )
+    for name in left:
+        table.add_column(Text(name), overflow="fold")
+    for name in right:
+        table.add_column(Text(name), justify="right", overflow="fold")
+    return table
+
+
+def _bytes(count: float) -> str:
+    """A number of bytes.
+
+    >>> _bytes(900), _bytes(2_500_000), _bytes(3e9)
+    ('0.9 KiB', '2.4 MiB', '2.8 GiB')
+    """
+    for unit, size in (("GiB", 2**30), ("MiB", 2**20)):
+        if count >= size:
+            return f"{count / size:.1f} {unit}"
+    return f"{count / 1024:.1f} KiB"
+
+
+def _count(number: float) -> str:
+    """A large number in words.
+
+    >>> _count(25_165_824), _count(1500), _count(2e9)
+    ('25 million', '1,500', '2,000 million')
+    """
+    if number < 1e5:
+        return f"{number:,.0f}"
+    return f"{number / 1e6:,.0f} million" if number >= 1e7 else f"{number / 1e6:.2g} million"
+
+
+def check_stage(stage: str) -> None:
+    """Raise for a stage that does not exist."""
+    if stage not in STAGES:
+        raise RequestError(f"--stage {stage}: there are {', '.join(STAGES)}")
 
 
 def stage_text(experiment: Any, stage: str) -> str:
@@ -146,8 +277,6 @@ def stage_text(experiment: Any, stage: str) -> str:
         return str(experiment.effective_text)
     if stage == "plan":
         return str(experiment.plan.describe())
-    if stage != "graph":
-        raise RequestError(f'stage "{stage}"; there are {", ".join(STAGES)}')
     network = experiment.network
     lines = [f"{n}  {node.kind}  {node.shape}" for n, node in network.layers.items()]
     lines += [
@@ -156,13 +285,33 @@ def stage_text(experiment: Any, stage: str) -> str:
     return "\n".join(lines)
 
 
-def sweep_table(rows: Sequence[Any]) -> None:
-    """Settings and last probe values of each run of a sweep."""
-    settings = list(dict.fromkeys(k for r in rows for k in r.settings))
-    probes = list(dict.fromkeys(k for r in rows for k in r.results))
-    table = Table(*settings, *probes, "output", title="Sweep: last value of each probe")
+def checkpoint_text(checkpoint: Any) -> str:
+    """What a checkpoint holds, a line a value."""
+    lines = [f"{checkpoint.path}: step {checkpoint.step}, time {checkpoint.time:g}"]
+    for name in checkpoint.names:
+        value = checkpoint[name]
+        shape = getattr(value, "shape", None)
+        what = f"{shape} {value.dtype}" if shape is not None else type(value).__name__
+        lines.append(f"  {name}  {what}")
+    return "\n".join(lines)
+
+
+def sweep_line(row: Any, done: int, total: int) -> str:
+    """One finished point of a sweep."""
+    point = ", ".join(f"{k}={literal(v)}" for k, v in row.settings.items())
+    how = f"failed: {row.error}" if row.error else "done"
+    return f"[{done}/{total}] {row.output.name}  {point}  {how}"
+
+
+def sweep_table(rows: Sequence[Mapping[str, Any]]) -> None:
+    """Settings and last probe values of each run of a sweep, as sweep.json has them."""
+    settings = list(dict.fromkeys(k for r in rows for k in r["settings"]))
+    probes = list(dict.fromkeys(k for r in rows for k in r["results"]))
+    table = _table("Sweep: last value of each probe, mean over the batch", settings, probes)
+    table.add_column("results", overflow="fold")
     for row in rows:
-        cells = [str(row.settings.get(k, "")) for k in settings]
-        cells += [f"{row.results[k]:.6g}" if k in row.results else "" for k in probes]
-        table.add_row(*cells, str(row.output) if row.error is None else f"failed: {row.error}")
-    Console().print(table)
+        given = row["settings"]
+        cells = [Text(literal(given[k]) if k in given else "") for k in settings]
+        cells += [Text(f"{row['results'][k]:.6g}" if k in row["results"] else "") for k in probes]
+        table.add_row(*cells, Text(f"failed: {row['error']}" if row["error"] else row["output"]))
+    _console().print(table)

@@ -32,3 +32,7 @@ class RunFileError(RequestError, OSError):
 
 class DivergenceError(NeurosimError, ArithmeticError):
     """Potentials or an energy grew without bound or became NaN."""
+
+
+class RunFailedError(NeurosimError, RuntimeError):
+    """A run could not go on: a full disk, a vanished input, a requirement that did not hold."""

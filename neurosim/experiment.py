@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -11,14 +13,24 @@ from typing import Any
 import numpy as np
 
 from neurosim.backends import choose_backend
+from neurosim.errors import ParamsError
 from neurosim.network import Network, build_network
 from neurosim.paramfile import Loaded, load_model, load_text, read_overrides, write_model
 from neurosim.plan import Plan, initial_state, lower
 from neurosim.plan.schedules import layer_schedule
+from neurosim.plan.state import DEFAULT_SEED
 from neurosim.simulation import Convergence, Simulator, Stimulus
 from neurosim.stimuli.feeds import Feed, open_feeds
 
 Overrides = Mapping[str, Any] | Iterable[str]
+
+#: Layers that read another one directly, with the key that names it.
+LIVE_READERS = {
+    "CloneVLayer": "originalLayerName",
+    "SigmoidLayer": "originalLayerName",
+    "RescaleLayer": "originalLayerName",
+    "MaskLayer": "maskLayerName",
+}
 
 
 @dataclass(frozen=True)
@@ -43,17 +55,35 @@ class Experiment:
     overrides: Mapping[str, Any]
     lenient: bool = False
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # What follows from the params is built anew in another process.
+        return Experiment, (self.loaded, self.folder, self.path, self.overrides, self.lenient)
+
     def override(self, changes: Overrides) -> Experiment:
-        """The same file with other values.
+        """The same file with other values; this experiment stays as it is.
 
         Parameters
         ----------
         changes : mapping or iterable of str
             ``{"V1.VThresh": 0.02}`` or ``["V1.VThresh=0.02"]``.
 
+        Returns
+        -------
+        Experiment
+
+        Raises
+        ------
+        RequestError
+            No such group or key.
+        ParamsError
+            A value is of the wrong type or out of its range.
+
         Examples
         --------
-        >>> thin = experiment.override({"V1.VThresh": 0.02})    # doctest: +SKIP
+        >>> import neurosim
+        >>> thin = neurosim.load("params/lca_patch.params").override({"V1.VThresh": 0.02})
+        >>> thin.network.layers["V1"].spec.VThresh
+        0.02
         """
         changed = {**self.overrides, **read_overrides(changes)}
         if self.path is not None:
@@ -65,7 +95,15 @@ class Experiment:
     @cached_property
     def network(self) -> Network:
         """The checked graph of layers and connections."""
-        return build_network(self.loaded.model)
+        model = self.loaded.model
+        if model.column.randomSeed is None:
+            model = model.replace(model.column.replace(randomSeed=DEFAULT_SEED))
+        return build_network(model)
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What a user should hear about, once per run."""
+        return (*self.loaded.notes, *_order_notes(self.network))
 
     @cached_property
     def plan(self) -> Plan:
@@ -95,6 +133,13 @@ class Experiment:
             n: (nbatch, s.shape.ny, s.shape.nx, s.shape.nf) for n, s in self.network.layers.items()
         }
         return open_feeds(self.network.model, shapes, self.folder, means)
+
+    def check(self) -> None:
+        """Find whatever can be wrong before a run: plan, inputs, starting values, files."""
+        _convergence(self.network)
+        self.feeds()
+        for _ in initial_state(self.network, self.plan, self.folder):
+            pass
 
     def simulator(
         self,
@@ -157,6 +202,23 @@ def _convergence(network: Network) -> Convergence | None:
     return Convergence(probe, spec.convergenceTolerance, spec.convergenceWindow, when)
 
 
+def _order_notes(network: Network) -> list[str]:
+    """Tell of layers whose values depend on the order of the groups in the file."""
+    found = []
+    for name, node in network.layers.items():
+        read: str = getattr(node.spec, LIVE_READERS.get(node.kind, ""), "")
+        if read in network.layers and network.layers[read].phase == node.phase:
+            where = network.model.where(name)
+            found.append(f"{name} (reads {read}{f'; {where}' if where else ''})")
+    if not found:
+        return []
+    return [
+        "the order of groups in the file decides whether a layer that reads another directly sees "
+        "its value of this step or of the last, for they have the same phase (a higher phase makes "
+        f"it this step's): {', '.join(found)}"
+    ]
+
+
 def load(path: str | Path, overrides: Overrides = (), *, lenient: bool = False) -> Experiment:
     """Read and check a params file.
 
@@ -177,8 +239,16 @@ def load(path: str | Path, overrides: Overrides = (), *, lenient: bool = False) 
     ------
     ParamsError, NetworkError
         With file and line.
+
+    Examples
+    --------
+    >>> import neurosim
+    >>> experiment = neurosim.load("params/lca_patch.params", {"V1.VThresh": 0.02})
+    >>> sorted(experiment.network.layers)[-1]
+    'V1'
     """
     path = Path(path)
+    _check_path(path)
     changes = read_overrides(overrides)
     loaded = load_model(path, changes, lenient)
     experiment = Experiment(loaded, path.resolve().parent, path, changes, lenient)
@@ -194,3 +264,15 @@ def loads(text: str, folder: str | Path = ".", overrides: Overrides = ()) -> Exp
     )
     _ = experiment.network
     return experiment
+
+
+def _check_path(path: Path) -> None:
+    """Raise when a params file is not there, with the nearest name that is."""
+    if os.path.isdir(path):
+        raise ParamsError(f"{path}: is a folder; give a params file")
+    if os.path.exists(path):
+        return
+    beside = {other.stem: other for other in path.parent.glob("*.params")}
+    near = get_close_matches(path.stem, beside, 1)
+    hint = f"; did you mean {beside[near[0]]}?" if near else ""
+    raise ParamsError(f"{path}: no such file{hint}")

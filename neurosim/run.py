@@ -2,30 +2,43 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from functools import partial
+from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from neurosim.checkpointing import Checkpoints, StartPoint, resume_point, warm_start
-from neurosim.errors import RequestError
+from neurosim.checkpointing import (
+    RUN_DIGEST,
+    RUN_ID,
+    Checkpoints,
+    StartPoint,
+    params_digest,
+    remove_checkpoints,
+    resume_point,
+    warm_start,
+)
+from neurosim.errors import NeurosimError, RequestError, RunFailedError, RunFileError, StimulusError
 from neurosim.experiment import Experiment
-from neurosim.plan.operators import Schedule
-from neurosim.plan.schedules import layer_schedule
-from neurosim.record.observers import InputObserver, LayerObserver, ProbeRecorder
+from neurosim.record import layout
+from neurosim.record.observers import ProbeRecorder, observers, writes_potential
 from neurosim.record.outputs import InputOutput, LayerOutput, ProbeOutput
 from neurosim.record.writer import RunWriter
 from neurosim.simulation import Simulator
 from neurosim.stimuli.feeds import Feed, ImageFeed
+
+#: Seconds between two reports of progress; each costs a look at a whole layer.
+REPORT = 0.2
 
 
 @dataclass(frozen=True)
@@ -65,6 +78,10 @@ class Outcome:
         Wall-clock time of the stepping.
     stopped_by : str or None
         Name of the signal that stopped the run.
+    began : int
+        Step from which this session went on; 0 for a new run.
+    notes : tuple of str
+        What a user should hear about.
     """
 
     output: Path
@@ -73,9 +90,12 @@ class Outcome:
     executed: int
     seconds: float
     stopped_by: str | None
+    began: int = 0
+    notes: tuple[str, ...] = ()
 
     @property
     def finished(self) -> bool:
+        """Whether the run came to its end."""
         return self.step >= self.steps
 
 
@@ -93,6 +113,8 @@ def run_experiment(
     # Long: one argument and one paragraph per choice of the user.
     """Run to ``stopTime``, writing ``run.h5`` and checkpoints.
 
+    Whatever is wrong with the request is found before anything is written.
+
     Parameters
     ----------
     output : path, optional
@@ -105,7 +127,7 @@ def run_experiment(
     overwrite : bool
         Replace the results of an earlier run.
     progress : callable, optional
-        Called a few times a second.
+        Called with a :class:`Progress` a few times a second.
 
     Returns
     -------
@@ -113,85 +135,153 @@ def run_experiment(
 
     Raises
     ------
-    NeurosimError
-        The request, an input or a file is wrong, or the run diverged.
+    RequestError
+        The request or an input is wrong.
+    RunFailedError, DivergenceError
+        The run could not go on.
     """
     folder = Path(output if output is not None else experiment.network.model.column.outputPath)
-    check_output(folder)
+    _check_output(folder, resume or overwrite)
+    _check_steps(experiment)
+    restored = resume_point(folder, experiment) if resume and not overwrite else None
+    start = restored or warm_start(experiment)
+    feeds = experiment.feeds(start.means if start else None)
+    recorder = ProbeRecorder(experiment.network, experiment.plan)
+    try:
+        simulator = experiment.simulator(backend, dtype, threads, feeds, recorder)
+    except MemoryError:
+        raise RunFailedError(
+            "there is not enough memory for this network; `neurosim check` tells what it needs: "
+            "lower nbatch, nf or the sizes"
+        ) from None
+    settings = {"backend": simulator.backend.name, "dtype": _precision(backend, dtype)}
+    if restored:
+        restored.check_settings(settings, folder)
+    _begin(experiment, simulator, start)
+    writer, identity = _writer(experiment, feeds, folder, settings, restored, resume or overwrite)
+    with _running(writer):
+        if restored:
+            recorder.failures = dict(restored.bookkeeping.get("failures", {}))
+        recorder.open(writer)
+        simulator.observers += observers(writer, experiment.network, experiment.plan, feeds)
+        if not restored:
+            _observe_start(simulator)
+        checkpoints = Checkpoints(experiment, folder, writer, feeds, recorder, identity)
+        simulator.observers.append(checkpoints)
+        outcome = _drive(experiment, simulator, checkpoints, recorder, folder, progress, restored)
+        notes = recorder.end() if outcome.finished else []
+        writer.close(finished=outcome.finished)
+    return replace(outcome, notes=(*outcome.notes, *notes))
+
+
+@contextmanager
+def _running(writer: RunWriter) -> Iterator[None]:
+    """Close the file after a failure; what goes wrong now is no wrong request any more."""
+    try:
+        yield
+    except BaseException as error:
+        with suppress(NeurosimError):
+            writer.close(finished=False)
+        if isinstance(error, RequestError):
+            raise RunFailedError(str(error)) from error
+        raise
+
+
+def _check_output(folder: Path, replaceable: bool) -> None:
+    """Raise when an output folder cannot be used, before anything else is read."""
+    try:
+        if folder.exists() and not folder.is_dir():
+            raise RequestError(f"{folder}: is a file; choose another output folder")
+        taken = (folder / layout.RUN_FILE).exists()
+        there = next(p for p in (folder, *folder.absolute().parents) if p.exists())
+    except OSError as error:
+        raise RequestError(f"{folder}: {error.strerror}; choose another output folder") from None
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise RequestError(f"{there}: cannot be written in; choose another output folder")
+    if taken and not replaceable:
+        raise RunFileError(
+            f"{folder}: holds the results of a run already; go on with it by --resume, replace it "
+            "by --overwrite, or choose another output folder with -o"
+        )
+
+
+def _check_steps(experiment: Experiment) -> None:
     if experiment.steps < 1:
         column = experiment.network.model.column
         raise experiment.network.model.error(
             column.name, f"stopTime = {column.stopTime:g} leaves no step to run", "stopTime"
         )
-    restored = resume_point(folder, experiment) if resume else None
-    start = restored or warm_start(experiment)
-    feeds = experiment.feeds(start.means if start else None)
-    recorder = _Recorder()
-    simulator = experiment.simulator(backend, dtype, threads, feeds, recorder)
-    settings = {"backend": simulator.backend.name, "dtype": _precision(backend, dtype)}
-    if restored:
-        restored.check_settings(settings, folder)
-        writer = RunWriter.resume(folder, restored.lengths)
-    else:
-        writer = _create(experiment, feeds, folder, settings, overwrite or resume)
-    recorder.target = ProbeRecorder(writer, _probe_steps(experiment), experiment.dt)
-    checkpoints = Checkpoints(experiment, folder, writer, feeds, settings)
-    try:
-        simulator.observers += _observers(experiment, writer, feeds)
-        _begin(experiment, simulator, start)
-        simulator.observers.append(checkpoints)
-        outcome = _drive(experiment, simulator, checkpoints, folder, progress)
-    except BaseException:
-        writer.close(finished=False)
-        raise
-    writer.close(finished=outcome.finished)
-    return outcome
 
 
 def _begin(experiment: Experiment, simulator: Simulator, start: StartPoint | None) -> None:
-    """Starting values, or those of a checkpoint; frames that are due at time 0."""
+    """Starting values, or those of a checkpoint."""
     if start and start.resumed:
         start.into(simulator)
         return
     experiment.start(simulator)
     if start:
         start.into(simulator)
+
+
+def _observe_start(simulator: Simulator) -> None:
+    """Write the frames that are due at time 0."""
     for observer in simulator.observers:
         if observer.next_step(-1) == 0:
             observer.observe(simulator)
-
-
-class _Recorder:
-    """Hands probe values on once there is a file to write them to."""
-
-    def __init__(self) -> None:
-        self.target: Callable[[int, dict[str, np.ndarray]], None] | None = None
-        self.last: dict[str, np.ndarray] = {}
-
-    def __call__(self, first: int, values: dict[str, np.ndarray]) -> None:
-        self.last = values
-        if self.target:
-            self.target(first, values)
 
 
 def _precision(backend: str, dtype: str) -> str:
     return "float64" if backend == "reference" else dtype
 
 
-def _create(
+def _writer(
     experiment: Experiment,
     feeds: dict[str, Feed],
     folder: Path,
     settings: dict[str, str],
-    overwrite: bool,
-) -> RunWriter:
-    """A new run.h5 with everything that will be recorded declared."""
+    restored: StartPoint | None,
+    replace_run: bool,
+) -> tuple[RunWriter, dict[str, str]]:
+    """The run file, new or cut back to a checkpoint, and what its checkpoints are marked with."""
+    effective = experiment.effective_text
+    identity = {
+        **settings,
+        RUN_DIGEST: params_digest(experiment),
+        layout.PARAMS_SHA256: sha256(effective.encode()).hexdigest(),
+    }
+    if restored:
+        identity[RUN_ID] = restored.attrs[RUN_ID]
+        attrs = {layout.PARAMS_SHA256: identity[layout.PARAMS_SHA256]}
+        writer = RunWriter.resume(folder, restored.lengths, attrs=attrs, effective_text=effective)
+        return writer, identity
+    identity[RUN_ID] = uuid.uuid4().hex
+    created = datetime.now(UTC).isoformat(timespec="seconds")
+    layers, inputs, probes = _declared(experiment, feeds)
+    writer = RunWriter.create(
+        folder,
+        attrs={"neurosim_version": version("neurosim"), **identity, layout.CREATED: created},
+        source_text=experiment.loaded.source_text,
+        effective_text=effective,
+        layers=layers,
+        inputs=inputs,
+        probes=probes,
+        nbatch=experiment.network.nbatch,
+        overwrite=replace_run,
+    )
+    remove_checkpoints(folder)
+    return writer, identity
+
+
+def _declared(
+    experiment: Experiment, feeds: dict[str, Feed]
+) -> tuple[list[LayerOutput], list[InputOutput], list[ProbeOutput]]:
+    """Everything that will be recorded."""
     network = experiment.network
     layers = []
     for name, node in network.layers.items():
         if node.spec.writeStep > 0:
             shape, sparse = node.shape, bool(node.spec.sparseLayer)
-            potential = bool(getattr(node.spec, "writePotential", False))
+            potential = writes_potential(node.spec)
             layers.append(
                 LayerOutput(name, node.kind, shape.ny, shape.nx, shape.nf, sparse, potential)
             )
@@ -203,78 +293,45 @@ def _create(
     probes = [
         ProbeOutput(name, c.kind, list(c.columns) if len(c.columns) > 1 else None)
         for name, c in experiment.plan.probes.items()
+        if network.model.probes[name].textOutputFlag
     ]
-    attrs = {"neurosim_version": version("neurosim"), **settings}
-    attrs["created"] = datetime.now(UTC).isoformat(timespec="seconds")
-    return RunWriter.create(
-        folder,
-        attrs=attrs,
-        source_text=experiment.loaded.source_text,
-        effective_text=experiment.effective_text,
-        layers=layers,
-        inputs=inputs,
-        probes=probes,
-        nbatch=network.nbatch,
-        overwrite=overwrite,
-    )
-
-
-def _probe_steps(experiment: Experiment) -> dict[str, Callable[[int], bool]]:
-    """Per probe, the steps that are recorded; step 0 only without a trigger."""
-
-    def due(when: Schedule, step: int) -> bool:
-        return when.always if step == 0 else when.fires(step)
-
-    return {name: partial(due, c.when) for name, c in experiment.plan.probes.items()}
-
-
-def _observers(experiment: Experiment, writer: RunWriter, feeds: dict[str, Feed]) -> list[Any]:
-    """Activities and inputs, each at its own times."""
-    network, dt = experiment.network, experiment.dt
-    observers: list[Any] = []
-    for name, node in network.layers.items():
-        spec = node.spec
-        if spec.writeStep > 0:
-            observers.append(
-                LayerObserver(
-                    writer,
-                    name,
-                    experiment.plan.layers[name],
-                    max(0.0, spec.initialWriteTime),
-                    spec.writeStep,
-                    dt,
-                    bool(getattr(spec, "writePotential", False)),
-                )
-            )
-    for name, feed in feeds.items():
-        if isinstance(feed, ImageFeed):
-            when = layer_schedule(network, name)
-            assert when is not None
-            observers.append(InputObserver(writer, name, when.first, when.every, feed.indices, dt))
-    return observers
+    return layers, inputs, probes
 
 
 def _drive(
     experiment: Experiment,
     simulator: Simulator,
     checkpoints: Checkpoints,
+    recorder: ProbeRecorder,
     folder: Path,
     progress: Callable[[Progress], None] | None,
+    restored: StartPoint | None,
 ) -> Outcome:
     """Step to the end, listening to signals; always leave a last checkpoint."""
     began = time.perf_counter()
+    reported = [0.0]
     stopped: list[str] = []
 
     def between(simulator: Simulator) -> None:
         checkpoints.between(simulator)
-        if progress:
-            progress(_progress(experiment, simulator))
+        now = time.monotonic()
+        if progress and now - reported[0] >= REPORT:
+            reported[0] = now
+            progress(_progress(experiment, simulator, recorder))
 
     simulator.between = between
     with _signals(simulator, checkpoints, stopped):
-        simulator.run(experiment.steps)
-    seconds = time.perf_counter() - began
-    checkpoints.write(simulator)
+        try:
+            simulator.run(experiment.steps)
+        except StimulusError:
+            # The state before the input that failed is whole: keep it.
+            with suppress(NeurosimError):
+                checkpoints.write(simulator)
+            raise
+        seconds = time.perf_counter() - began
+        if progress and simulator.executed:
+            progress(_progress(experiment, simulator, recorder))
+        checkpoints.write(simulator)
     return Outcome(
         folder,
         simulator.step,
@@ -282,17 +339,24 @@ def _drive(
         simulator.executed,
         seconds,
         stopped[0] if stopped else None,
+        restored.step if restored else 0,
+        restored.notes if restored else (),
     )
 
 
-def _progress(experiment: Experiment, simulator: Simulator) -> Progress:
+def _progress(experiment: Experiment, simulator: Simulator, recorder: ProbeRecorder) -> Progress:
     energies = [n for n, c in experiment.plan.probes.items() if c.kind == "ColumnEnergyProbe"]
-    recorded = getattr(simulator.recorded, "last", {})
-    energy = float(recorded[energies[0]][-1].mean()) if energies and recorded else None
-    sparse = [n for n, node in experiment.network.layers.items() if node.spec.sparseLayer]
+    energy = None
+    if energies and energies[0] in recorder.last:
+        energy = float(recorder.last[energies[0]][-1].mean())
+    coding = [
+        n
+        for n, node in experiment.network.layers.items()
+        if node.spec.sparseLayer or "timeConstantTau" in type(node.spec).model_fields
+    ]
     active = None
-    if sparse:
-        a = simulator.backend.read(experiment.plan.layers[sparse[0]][1])
+    if coding:
+        a = simulator.backend.read(experiment.plan.layers[coding[0]][1])
         active = np.count_nonzero(a) / a.size
     return Progress(simulator.step, experiment.steps, energy, active)
 
@@ -322,9 +386,3 @@ def _signals(simulator: Simulator, checkpoints: Checkpoints, stopped: list[str])
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def check_output(folder: Path) -> None:
-    """Raise when an output folder cannot be used."""
-    if folder.exists() and not folder.is_dir():
-        raise RequestError(f"{folder}: is a file; choose another output folder")

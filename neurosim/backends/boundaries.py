@@ -33,9 +33,25 @@ def gather_tables(geometry: PatchGeometry, mirror: bool) -> GatherTables:
     return GatherTables(axis(geometry.y), axis(geometry.x))
 
 
+def local_tables(geometry: PatchGeometry, mirror: bool) -> GatherTables:
+    """Tables for patches of the post layer, one per pre unit, as declared."""
+
+    def axis(name: str, n: int, margin: int, post: int, patch: int) -> np.ndarray:
+        head = geometry.patch_heads(name)[0][margin : margin + n]
+        beyond = max(0, -int(head.min()), int(head.max()) + patch - post)
+        source = boundary_indices(post, beyond, mirror)
+        return source[head[:, None] + beyond + np.arange(patch)[None, :]].astype(np.int64)
+
+    g = geometry
+    return GatherTables(
+        axis("y", g.pre.ny, g.margin_y, g.post.ny, g.nyp),
+        axis("x", g.pre.nx, g.margin_x, g.post.nx, g.nxp),
+    )
+
+
 @dataclass(frozen=True)
 class PatchTables:
-    """Source, patch head and unit cell of each extended pre position."""
+    """Source, patch head and row or column of kernels of each extended pre position."""
 
     source_y: np.ndarray
     source_x: np.ndarray

@@ -16,12 +16,13 @@ from neurosim.backends.base import Backend
 from neurosim.backends.cpu_connections import CONNECTIONS
 from neurosim.backends.cpu_layers import LAYERS
 from neurosim.backends.cpu_learning import LEARNING
+from neurosim.backends.cpu_local import LOCAL_CONNECTIONS
 from neurosim.backends.cpu_probes import PROBES
 from neurosim.backends.cpu_tile import Call, Scratch, Tile
 from neurosim.errors import RequestError
 from neurosim.plan.operators import Operator, Plan
 
-BINDERS = {**CONNECTIONS, **LAYERS, **PROBES}
+BINDERS = {**CONNECTIONS, **LOCAL_CONNECTIONS, **LAYERS, **PROBES}
 #: Weights beyond a core's cache that serve few units of an image are read once for
 #: all images of a thread, not once per image.
 LARGE_WEIGHTS_BYTES = 1 << 20
@@ -110,10 +111,10 @@ class CpuBackend(Backend):
 
     def _reads_large_weights(self, op: Operator) -> bool:
         """Whether a drive reads many weights for few units of one image."""
-        if op.kind != "gather":
+        if op.kind not in ("gather", "gather_local"):
             return False
         g = op.scalars["geometry"]
-        few = g.y.coarse * g.x.coarse < FEW_UNITS
+        few = not g.shared or g.y.coarse * g.x.coarse < FEW_UNITS
         return few and self.arrays[op.reads[1]].nbytes > LARGE_WEIGHTS_BYTES
 
     def run(self, handle: int, first_step: int, steps: int) -> dict[str, np.ndarray]:

@@ -129,7 +129,7 @@ def bind_hebbian(op: Operator, arrays: Arrays) -> tuple[int, Part, Callable[[], 
             count[:, first:end] = 0
         hebbian_increments(
             pre, flat_post, t.source_y, t.source_x, t.head_y, t.head_x, t.cell_y, t.cell_x,
-            g.cell_x, value, pre.dtype.type(rate[0]), first, end, flat_dw, count[arbor],
+            g.kernels_x, value, pre.dtype.type(rate[0]), first, end, flat_dw, count[arbor],
         )  # fmt: skip
 
     def after() -> None:

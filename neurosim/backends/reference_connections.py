@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from neurosim.backends.boundaries import gather_tables, scatter_tables
+from neurosim.backends.boundaries import (
+    GatherTables,
+    gather_tables,
+    local_tables,
+    patch_tables,
+    scatter_tables,
+)
 from neurosim.plan.operators import Operator
 
 Arrays = dict[str, np.ndarray]
@@ -18,14 +24,13 @@ def _deliver(op: Operator, arrays: Arrays, values: np.ndarray) -> None:
         arrays[op.target][...] += op.scalars["coefficient"] * values
 
 
-def patches(a: np.ndarray, op: Operator) -> np.ndarray:
-    """Patches of a fine layer under each coarse unit.
+def patches(a: np.ndarray, tables: GatherTables, op: Operator) -> np.ndarray:
+    """Patches of a layer under each unit of another.
 
     Returns
     -------
-    array (batch, coarse y, coarse x, patch y, patch x, feature)
+    array (batch, unit y, unit x, patch y, patch x, feature)
     """
-    tables = gather_tables(op.scalars["geometry"], op.scalars["mirror"])
     extended = np.concatenate([a, np.full_like(a[:, :1], op.scalars["value"])], axis=1)
     column = np.full_like(extended[:, :, :1], op.scalars["value"])
     extended = np.concatenate([extended, column], axis=2)
@@ -37,7 +42,8 @@ def patches(a: np.ndarray, op: Operator) -> np.ndarray:
 def gather(op: Operator, arrays: Arrays, step: int) -> None:
     """Each coarse unit sums its patch of the fine layer, weighted."""
     a, dictionary = arrays[op.reads[0]], arrays[op.reads[1]][op.scalars["arbor"]]
-    values = np.einsum("byxjif,cjif->byxc", patches(a, op), dictionary, optimize=True)
+    tables = gather_tables(op.scalars["geometry"], op.scalars["mirror"])
+    values = np.einsum("byxjif,cjif->byxc", patches(a, tables, op), dictionary, optimize=True)
     _deliver(op, arrays, values)
 
 
@@ -65,6 +71,40 @@ def scatter(op: Operator, arrays: Arrays, step: int) -> None:
     _deliver(op, arrays, plane[:, pad_y : pad_y + y.fine, pad_x : pad_x + x.fine])
 
 
+def gather_local(op: Operator, arrays: Arrays, step: int) -> None:
+    """Each pre unit of the weights sums its own patch of the post layer, weighted."""
+    a, weights = arrays[op.reads[0]], arrays[op.reads[1]][op.scalars["arbor"]]
+    g = op.scalars["geometry"]
+    grid = weights.reshape(g.kernels_y, g.kernels_x, g.pre.nf, *weights.shape[1:])
+    inside = grid[g.margin_y :, g.margin_x :][: g.pre.ny, : g.pre.nx]
+    window = patches(a, local_tables(g, op.scalars["mirror"]), op)
+    _deliver(op, arrays, np.einsum("byxjif,yxcjif->byxc", window, inside))
+
+
+def scatter_local(op: Operator, arrays: Arrays, step: int) -> None:
+    """Each pre unit, those of the margin too, adds its own patch to the post layer."""
+    a, weights = arrays[op.reads[0]], arrays[op.reads[1]][op.scalars["arbor"]]
+    g = op.scalars["geometry"]
+    t = patch_tables(g, op.scalars["mirror"], op.scalars["value"])
+    plane = np.zeros((a.shape[0], g.post.ny, g.post.nx, g.post.nf))
+    for source_y, head_y, cell_y in zip(t.source_y, t.head_y, t.cell_y, strict=True):
+        y0, y1 = max(0, -head_y), min(g.nyp, g.post.ny - head_y)
+        for source_x, head_x, cell_x in zip(t.source_x, t.head_x, t.cell_x, strict=True):
+            x0, x1 = max(0, -head_x), min(g.nxp, g.post.nx - head_x)
+            if y1 <= y0 or x1 <= x0:
+                continue
+            if source_y < 0 or source_x < 0:
+                unit = np.full((a.shape[0], g.pre.nf), op.scalars["value"])
+            else:
+                unit = a[:, source_y, source_x]
+            first = (cell_y * g.kernels_x + cell_x) * g.pre.nf
+            own = weights[first : first + g.pre.nf, y0:y1, x0:x1]
+            plane[:, head_y + y0 : head_y + y1, head_x + x0 : head_x + x1] += np.tensordot(
+                unit, own, axes=1
+            )
+    _deliver(op, arrays, plane)
+
+
 def ident(op: Operator, arrays: Arrays, step: int) -> None:
     """Unit to unit."""
     _deliver(op, arrays, arrays[op.reads[0]])
@@ -72,7 +112,8 @@ def ident(op: Operator, arrays: Arrays, step: int) -> None:
 
 def pool(op: Operator, arrays: Arrays, step: int) -> None:
     """Maximum, sum or mean of each feature over a window."""
-    window = patches(arrays[op.reads[0]], op)
+    tables = gather_tables(op.scalars["geometry"], op.scalars["mirror"])
+    window = patches(arrays[op.reads[0]], tables, op)
     axes = (3, 4)
     method = op.scalars["method"]
     if method == "max":
@@ -86,4 +127,11 @@ def pool(op: Operator, arrays: Arrays, step: int) -> None:
     _deliver(op, arrays, values)
 
 
-CONNECTIONS = {"gather": gather, "scatter": scatter, "ident": ident, "pool": pool}
+CONNECTIONS = {
+    "gather": gather,
+    "scatter": scatter,
+    "gather_local": gather_local,
+    "scatter_local": scatter_local,
+    "ident": ident,
+    "pool": pool,
+}

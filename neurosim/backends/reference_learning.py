@@ -35,7 +35,7 @@ def hebbian(op: Operator, arrays: Arrays, step: int) -> None:
             else:
                 unit = pre[:, source_y, source_x]
             patch = post[:, head_y + y0 : head_y + y1, head_x + x0 : head_x + x1]
-            first = (cell_y * g.cell_x + cell_x) * g.pre.nf
+            first = (cell_y * g.kernels_x + cell_x) * g.pre.nf
             kernels = slice(first, first + g.pre.nf)
             dw[kernels, y0:y1, x0:x1] += rate[0] * np.tensordot(unit, patch, axes=(0, 0))
             count[kernels, y0:y1, x0:x1] += (unit != 0).sum(0)[:, None, None]
@@ -99,7 +99,7 @@ def prepare_weights(group: list[np.ndarray], s: Mapping[str, Any]) -> None:
         if s["r_min_x"] > 0.5 and s["r_min_y"] > 0.5:
             edges = []
             for size, radius in ((w.shape[2], s["r_min_y"]), (w.shape[3], s["r_min_x"])):
-                edge = int(np.ceil((size - np.floor(2 * radius)) / 2))
+                edge = max(0, int(np.ceil((size - np.floor(2 * radius)) / 2)))
                 edges.append(slice(edge, size - edge))
             w[:, :, edges[0], edges[1]] = 0
         if s["nonnegative"]:

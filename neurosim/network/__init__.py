@@ -8,6 +8,7 @@ from neurosim.network.geometry import (
     patch_geometry,
 )
 from neurosim.network.graph import ConnectionNode, LayerNode, Network, build_network
+from neurosim.network.margins import layer_margins
 
 __all__ = [
     "ConnectionNode",
@@ -18,5 +19,6 @@ __all__ = [
     "PatchGeometry",
     "boundary_indices",
     "build_network",
+    "layer_margins",
     "patch_geometry",
 ]

@@ -75,7 +75,8 @@ class PatchGeometry:
     ``coarse_is_pre`` is true for one-to-many and one-to-one connections: the
     weights as declared are then already one patch per coarse feature. In a
     many-to-one connection each of the ``cell_y * cell_x`` positions of a fine
-    unit within its coarse unit has kernels of its own.
+    unit within its coarse unit has kernels of its own. Weights that are not
+    ``shared`` have one for every unit of the pre layer with its margin.
     """
 
     y: PatchAxis
@@ -83,6 +84,7 @@ class PatchGeometry:
     coarse_is_pre: bool
     pre: LayerShape
     post: LayerShape
+    shared: bool = True
 
     @property
     def cell_y(self) -> int:
@@ -103,9 +105,18 @@ class PatchGeometry:
         return self.x.patch if self.coarse_is_pre else self.x.patch // self.x.ratio
 
     @property
+    def kernels_y(self) -> int:
+        """Rows of pre units that have kernels of their own."""
+        return self.cell_y if self.shared else self.pre.ny + 2 * self.margin_y
+
+    @property
+    def kernels_x(self) -> int:
+        return self.cell_x if self.shared else self.pre.nx + 2 * self.margin_x
+
+    @property
     def kernels(self) -> int:
-        """Number of shared kernels of the declared connection."""
-        return self.cell_y * self.cell_x * self.pre.nf
+        """Number of kernels of the declared connection: by y, x and pre feature."""
+        return self.kernels_y * self.kernels_x * self.pre.nf
 
     @property
     def margin_y(self) -> int:
@@ -117,7 +128,7 @@ class PatchGeometry:
         return self.x.coarse_margin if self.coarse_is_pre else self.x.fine_margin
 
     def patch_heads(self, axis: str) -> tuple[np.ndarray, np.ndarray]:
-        """First post position and unit-cell index of each extended pre position.
+        """First post position and row or column of kernels of each extended pre position.
 
         Parameters
         ----------
@@ -128,8 +139,22 @@ class PatchGeometry:
         head : int64 array (n_pre + 2 * margin,)
             Post coordinate at which the patch starts; may lie outside.
         cell : int64 array of the same length
-            Position of the pre unit within its unit cell.
+            Position of the pre unit within its unit cell; among all extended
+            positions where weights are not shared.
         """
+        head, cell = self._shared_heads(axis)
+        return head, cell if self.shared else np.arange(cell.size)
+
+    def shared_kernels(self) -> np.ndarray:
+        """The kernel that each patch would use if weights were shared, int64 (kernels,)."""
+        if self.shared:
+            return np.arange(self.kernels)
+        y, x = self._shared_heads("y")[1], self._shared_heads("x")[1]
+        place = (y[:, None] * self.cell_x + x[None, :])[:, :, None]
+        return (place * self.pre.nf + np.arange(self.pre.nf)).reshape(-1)
+
+    def _shared_heads(self, axis: str) -> tuple[np.ndarray, np.ndarray]:
+        """Patch heads and unit-cell positions along one axis."""
         ax: PatchAxis = getattr(self, axis)
         if self.coarse_is_pre:
             margin = ax.coarse_margin
@@ -190,7 +215,9 @@ def _axis(name: str, pre: int, post: int, patch: int) -> tuple[PatchAxis, bool]:
     return PatchAxis(coarse, fine, ratio, patch), False
 
 
-def patch_geometry(pre: LayerShape, post: LayerShape, nxp: int, nyp: int) -> PatchGeometry:
+def patch_geometry(
+    pre: LayerShape, post: LayerShape, nxp: int, nyp: int, shared: bool = True
+) -> PatchGeometry:
     """Geometry of a connection declared from ``pre`` to ``post``.
 
     Raises
@@ -210,5 +237,5 @@ def patch_geometry(pre: LayerShape, post: LayerShape, nxp: int, nyp: int) -> Pat
         )
     if pre_finer_y or pre_finer_x:
         # An axis of equal density is many-to-one with a ratio of 1; any patch does.
-        return PatchGeometry(y, x, False, pre, post)
-    return PatchGeometry(y, x, True, pre, post)
+        return PatchGeometry(y, x, False, pre, post, shared)
+    return PatchGeometry(y, x, True, pre, post, shared)

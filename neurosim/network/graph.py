@@ -171,6 +171,7 @@ def _patch_source(model: Model, owner: Any) -> Any:
 def _connection(model: Model, spec: Any, shapes: Mapping[str, LayerShape]) -> ConnectionNode:
     pre, post = _ends(model, spec)
     kind = type(spec).__name__
+    _check_supported(model, spec)
     if kind in ONE_TO_ONE:
         if shapes[pre] != shapes[post]:
             raise model.error(
@@ -183,12 +184,13 @@ def _connection(model: Model, spec: Any, shapes: Mapping[str, LayerShape]) -> Co
     owner, transposed = _owner(model, spec)
     source = spec if owner is None else _patch_source(model, model.connections[owner])
     first, second = (post, pre) if transposed else (pre, post)
+    shared = owner is None or source.sharedWeights
     try:
-        geometry = patch_geometry(shapes[first], shapes[second], source.nxp, source.nyp)
+        geometry = patch_geometry(shapes[first], shapes[second], source.nxp, source.nyp, shared)
     except RequestError as error:
         raise model.error(spec.name, str(error), "nxp") from None
     node = ConnectionNode(spec, pre, post, owner, transposed, geometry)
-    nfp = getattr(source, "nfp", -1)
+    nfp = getattr(spec, "nfp", -1)
     if nfp > 0 and nfp != geometry.post.nf:
         raise model.error(
             spec.name,
@@ -197,6 +199,16 @@ def _connection(model: Model, spec: Any, shapes: Mapping[str, LayerShape]) -> Co
             "nfp",
         )
     return node
+
+
+def _check_supported(model: Model, spec: Any) -> None:
+    """PetaVision has this; here it would silently mean something else."""
+    if getattr(spec, "pvpatchAccumulateType", "") == "stochastic":
+        raise model.error(
+            spec.name,
+            'pvpatchAccumulateType = "stochastic" is not supported; set it to "convolve"',
+            "pvpatchAccumulateType",
+        )
 
 
 def _check_sharing(model: Model, nodes: Mapping[str, ConnectionNode]) -> None:
@@ -210,12 +222,14 @@ def _check_sharing(model: Model, nodes: Mapping[str, ConnectionNode]) -> None:
         own, theirs = node.geometry, nodes[source].geometry
         if own is None or theirs is None:
             continue
-        mine = (own.kernels, own.nyp, own.nxp, own.post.nf)
-        shared = (theirs.kernels, theirs.nyp, theirs.nxp, theirs.post.nf)
+        mine, shared = (
+            (g.kernels_y, g.kernels_x, g.pre.nf, g.nyp, g.nxp, g.post.nf) for g in (own, theirs)
+        )
         if mine != shared:
             raise model.error(
                 node.name,
-                f'needs weights of {mine} (kernels, y, x, features), but "{source}" has {shared}; '
+                f"needs weights of {mine} (kernels by y, x and feature; patch y, x and feature), "
+                f'but "{source}" has {shared}; '
                 f'"{node.pre}" and "{node.post}" must have the sizes of that connection\'s layers',
                 "originalConnName",
             )

@@ -9,6 +9,18 @@ from typing import Any
 from neurosim.network.geometry import LayerShape
 from neurosim.specs import Model
 
+#: Probes that take their threshold from the layer they look at.
+THRESHOLD_PROBES = ("L1NormLCAProbe", "L0NormLCAProbe", "FirmThresholdCostFnLCAProbe")
+#: Probes with one value per batch element.
+SINGLE_VALUED = (
+    "ColumnEnergyProbe",
+    "L2NormProbe",
+    "L1NormProbe",
+    "L0NormProbe",
+    "FirmThresholdCostFnProbe",
+    "QuotientProbe",
+    *THRESHOLD_PROBES,
+)
 TIMESCALES = ("AdaptiveTimeScaleProbe", "KneeTimeScaleProbe", "LogTimeScaleProbe")
 
 #: key -> what it must name.
@@ -76,6 +88,17 @@ def _check_kinds(model: Model, spec: Any) -> None:
             f"it must be one of {', '.join(TIMESCALES)}",
             "adaptiveTimeScaleProbe",
         )
+    for key in ("targetName", "numerator", "denominator", "convergenceProbe"):
+        value = getattr(spec, key, None)
+        if value and type(model.probes[value]).__name__ not in SINGLE_VALUED:
+            raise model.error(
+                spec.name,
+                f'{key} "{value}" is a {type(model.probes[value]).__name__}, which has no single '
+                f"value; it must be one of {', '.join(SINGLE_VALUED)}",
+                key,
+            )
+    if type(spec).__name__ in THRESHOLD_PROBES:
+        _check_threshold(model, spec)
     seen, probe = [spec.name], spec
     while getattr(probe, "energyProbe", None):
         probe = model.probes[probe.energyProbe]
@@ -93,6 +116,20 @@ def _check_kinds(model: Model, spec: Any) -> None:
                 "energyProbe",
             )
         seen.append(probe.name)
+
+
+def _check_threshold(model: Model, spec: Any) -> None:
+    """The layer such a probe looks at has a threshold to take."""
+    target: Any = model.layers[spec.targetLayer]
+    if hasattr(target, "VThresh") and not target.verticesV:
+        return
+    reason = "is given by vertices" if hasattr(target, "VThresh") else "has no VThresh"
+    raise model.error(
+        spec.name,
+        f'takes its threshold from targetLayer "{target.name}", a {type(target).__name__} that '
+        f"{reason}; use the probe without LCA in its name",
+        "targetLayer",
+    )
 
 
 def check_masks(model: Model, shapes: Mapping[str, LayerShape]) -> None:

@@ -137,12 +137,19 @@ class _Expander:
                 group, "CloneVLayer", f"Clone{name}", originalLayerName=name, phase=3.0,
                 writeStep=-1.0,
             )  # fmt: skip
-        self._add(
-            group, "HyPerLayer", f"{name}Error", **size, phase=1.0, writeStep=spec.errorWriteStep
-        )
-        self._add(
-            group, "HyPerLayer", f"{name}Recon", **size, phase=3.0, writeStep=spec.reconWriteStep
-        )
+        layers = (("Error", 1.0, spec.errorWriteStep), ("Recon", 3.0, spec.reconWriteStep))
+        for what, phase, every in layers:
+            # Written at the same times as the code, so that frames belong together.
+            first_time = {"initialWriteTime": spec.initialWriteTime} if every >= 0 else {}
+            self._add(
+                group,
+                "HyPerLayer",
+                f"{name}{what}",
+                **size,
+                phase=phase,
+                writeStep=every,
+                **first_time,
+            )
         source = f"Clone{name}" if potential else name
         if child.is_code:
             self._wire(group, "IdentConn", source, f"{name}Error", 0)

@@ -8,12 +8,14 @@ from pathlib import Path
 
 from neurosim.errors import ParamsError, RequestError
 from neurosim.paramfile.expand import expand
-from neurosim.paramfile.groups import Group, Parsed, Value
+from neurosim.paramfile.groups import Group, Sweep, Value
 from neurosim.paramfile.parser import parse_text, read_text
 from neurosim.paramfile.schema import Report, build_model
 from neurosim.paramfile.sweep import (
     apply_overrides,
+    missing_values,
     read_overrides,
+    readable_sweeps,
     split_overrides,
     sweep_overrides,
 )
@@ -83,11 +85,14 @@ def load_text(
     """Read the text of a params file; like :func:`load_model` otherwise."""
     parsed = parse_text(text, filename)
     report = Report(lenient)
-    early, late = split_overrides(parsed.groups, read_overrides(overrides))
+    sweeps = readable_sweeps(parsed, report.notes)
+    runs = sweep_overrides(sweeps)
+    changes = {**missing_values(parsed.groups, runs), **read_overrides(overrides)}
+    early, late = split_overrides(parsed.groups, changes)
     groups = apply_overrides(parsed.groups, early)
     expanded = apply_overrides(expand(groups, report), late)
     model = build_model(expanded, report, filename)
-    _check_sweeps(parsed, groups, expanded)
+    _check_sweeps(sweeps, groups, expanded)
     notes = [*parsed.notes, *report.notes, report.ignored_note()]
     return Loaded(
         model,
@@ -95,7 +100,7 @@ def load_text(
         expanded,
         text,
         tuple(note for note in notes if note),
-        sweep_overrides(parsed.sweeps),
+        runs,
     )
 
 
@@ -110,9 +115,11 @@ def parse_model(text: str, filename: str = "<text>") -> Model:
     return load_text(text, filename).model
 
 
-def _check_sweeps(parsed: Parsed, groups: Sequence[Group], expanded: Sequence[Group]) -> None:
+def _check_sweeps(
+    sweeps: Sequence[Sweep], groups: Sequence[Group], expanded: Sequence[Group]
+) -> None:
     """Raise an error for a sweep of what does not exist."""
-    for sweep in parsed.sweeps:
+    for sweep in sweeps:
         target = {f"{sweep.group}.{sweep.key}": sweep.values[0] if sweep.values else None}
         early, late = split_overrides(groups, target)
         try:

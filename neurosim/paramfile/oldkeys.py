@@ -33,6 +33,33 @@ KEY_RENAMES = {
 }
 """Old name to the name of today, on kinds that have the latter and not the former."""
 
+NEUTRAL: dict[str, tuple[float, str]] = {
+    "batchPeriod": (1, "weights are updated at each triggerLayerName or weightUpdatePeriod"),
+    "broadcastFlag": (0, "give nxScale and nyScale that make the layer 1 x 1"),
+    "checkpointRead": (0, "use --resume, or initializeFromCheckpointDir"),
+    "clearGSynInterval": (0, "a LeakyIntegrator adds up its input"),
+    "combineWeightFiles": (0, "give one initWeightsFile"),
+    "convertRateToSpikeCount": (0, "put the factor into strength or the scale of a RescaleConn"),
+    "dVThresh": (0, "the threshold is VThresh throughout"),
+    "dtAdaptFlag": (0, "use an AdaptiveTimeScaleProbe and the layer's adaptiveTimeScaleProbe"),
+    "initFromLastFlag": (0, "use --resume, or initializeFromCheckpointDir"),
+    "jitterFlag": (0, "use jitterChangeInterval, maxShiftX and maxShiftY"),
+    "pvpFrameIdx": (0, "use start_frame_index"),
+    "preActivityIsNotRate": (0, "put the factor into strength or the scale of a RescaleConn"),
+    "randomMovie": (0, "use a ConstantLayer with a random InitVType, or batchMethod"),
+    "restart": (0, "use --resume, or initializeFromCheckpointDir"),
+    "startTime": (0, "time starts at 0"),
+    "stochasticReleaseFlag": (0, "neurosim sums the weighted input"),
+    "symmetrizeWeights": (0, "symmetrise the weights and read them with initWeightsFile"),
+    "useListOfArborFiles": (0, "give one initWeightsFile"),
+    "useMask": (0, "use a MaskLayer"),
+    "weightL1Decay": (0, "use momentumDecay"),
+    "weightL2Decay": (0, "use momentumDecay"),
+    "weightSparsity": (0, "use sparseFraction with UniformRandomWeight"),
+}
+"""Keys that some version reads and neurosim does not: the value that leaves the numbers alone,
+and the cure for others."""
+
 
 @cache
 def petavision() -> tuple[frozenset[str], frozenset[str]]:

@@ -214,10 +214,12 @@ class _Reader:
                 )
             copied.discard(key)
         elif key in entries:
+            first = entries[key]
+            if key not in copied and first.value == _value(value):
+                self.notes.append(f'{where}: key "{key}" is given twice, first at {first.where}')
+                return
             cure = f'; write "@{key}" to override it' if key in copied else ""
-            raise ParamsError(
-                f'{where}: key "{key}" is given twice, first at {entries[key].where}{cure}'
-            )
+            raise ParamsError(f'{where}: key "{key}" is given twice, first at {first.where}{cure}')
         entries[key] = Entry(_value(value), group.file, line)
 
 

@@ -10,12 +10,23 @@ from neurosim.errors import ParamsError
 from neurosim.paramfile.groups import Group, Value
 from neurosim.paramfile.oldkeys import (
     KIND_RENAMES,
+    NEUTRAL,
     modern_names,
     our_keys,
     petavision,
     untriggered,
 )
-from neurosim.specs import COMPACT, KINDS, HyPerCol, Model, Spec, build, conditions, gather
+from neurosim.specs import (
+    COMPACT,
+    KINDS,
+    HyPerCol,
+    Model,
+    Spec,
+    build,
+    conditions,
+    gather,
+    literal,
+)
 
 
 @dataclass
@@ -114,7 +125,8 @@ def build_spec(group: Group, report: Report) -> Spec | None:
         where = group.where(written.get(key))
         report.errors.append(f"{where}: {group.title}: {message}")
     if spec is not None:
-        for key in spec.unread():
+        dropped = [key for key in values if key not in spec.model_fields_set]
+        for key in (*spec.unread(), *dropped):
             report.ignore(group, written[key])
     return spec
 
@@ -130,11 +142,26 @@ def _known_values(group: Group, report: Report) -> tuple[dict[str, Value], dict[
         if new in known and not silenced:
             values[new] = group.entries[key].value
             written[new] = key
+        elif problem := _changes_numbers(group, key):
+            report.unknown(problem)
         elif key in petavision()[0]:
             report.ignore(group, key)
         else:
             report.unknown(f"{group.where(key)}: {group.title}: {_unknown(key, known)}")
     return values, written
+
+
+def _changes_numbers(group: Group, key: str) -> str:
+    """Return what is wrong with an old key whose value neurosim cannot honour, or nothing."""
+    neutral, cure = NEUTRAL.get(key, (None, ""))
+    value = group.get(key)
+    if neutral is None or not isinstance(value, float | bool) or float(value) == neutral:
+        return ""
+    shown = literal(bool(neutral) if isinstance(value, bool) else neutral)
+    return (
+        f"{group.where(key)}: {group.title}: {key} = {literal(value)} has a meaning in some "
+        f"PetaVision versions that neurosim does not have; set it to {shown} and {cure}"
+    )
 
 
 def _unknown(key: str, known: Mapping[str, object]) -> str:

@@ -7,8 +7,8 @@ from dataclasses import replace
 from difflib import get_close_matches
 
 from neurosim.errors import ParamsError, RequestError
-from neurosim.paramfile.groups import Entry, Group, Sweep, Value
-from neurosim.paramfile.oldkeys import KIND_RENAMES, our_keys
+from neurosim.paramfile.groups import Entry, Group, Parsed, Sweep, Value
+from neurosim.paramfile.oldkeys import KEY_RENAMES, KIND_RENAMES, our_keys, petavision
 from neurosim.paramfile.parser import parse_value
 from neurosim.specs import COMPACT, KINDS, conditions
 
@@ -46,6 +46,32 @@ def sweep_overrides(sweeps: Sequence[Sweep]) -> tuple[dict[str, Value], ...]:
         for run, value in zip(runs, sweep.values, strict=True):
             run[target] = value
     return tuple(runs)
+
+
+def readable_sweeps(parsed: Parsed, notes: list[str]) -> tuple[Sweep, ...]:
+    """Return the sweeps by the names their keys have today.
+
+    A sweep of a PetaVision key that nothing here reads is left out and told in a note.
+    """
+    by_name = {group.name: group for group in parsed.groups}
+    kept = []
+    for sweep in parsed.sweeps:
+        group = by_name.get(sweep.group)
+        kind = KINDS.get(KIND_RENAMES.get(group.kind, group.kind)) if group else None
+        known = conditions(kind) if kind else {}
+        new = KEY_RENAMES.get(sweep.key, "") if sweep.key not in known else sweep.key
+        if kind and new not in known and sweep.key in petavision()[0]:
+            where = f'{sweep.file}:{sweep.line}: ParameterSweep "{sweep.group}":{sweep.key}'
+            notes.append(f"{where}: left out, for the key has no effect")
+        else:
+            kept.append(replace(sweep, key=new) if new in known else sweep)
+    return tuple(kept)
+
+
+def missing_values(groups: Sequence[Group], runs: Sequence[Overrides]) -> dict[str, Value]:
+    """Return the first run's values of the keys that a file gives only in its sweeps."""
+    given = {f"{group.name}.{key}" for group in groups for key in group.entries}
+    return {} if not runs else {k: v for k, v in runs[0].items() if k not in given}
 
 
 def read_overrides(overrides: Overrides | Iterable[str]) -> dict[str, Value]:

@@ -39,9 +39,10 @@ def plan_cost(plan: Plan) -> Cost:
             weights += n
     work = {"gather": 0, "scatter": 0}
     for op in plan.step:
-        if op.kind in work and op.when.always:
+        kind = op.kind.removesuffix("_local")
+        if kind in work and op.when.always:
             g = op.scalars["geometry"]
             units = g.y.coarse * g.x.coarse
             features = g.pre.nf * g.post.nf
-            work[op.kind] += units * g.y.patch * g.x.patch * features
+            work[kind] += units * g.y.patch * g.x.patch * features
     return Cost(total, weights, work["gather"], work["scatter"])

@@ -3,7 +3,8 @@
 A delivery from the coarse to the fine layer scatters the patch of each active
 unit; one from the fine to the coarse layer gathers patches, a matrix product.
 Which of the two a connection is follows from its geometry and from whether it
-reads its weights transposed.
+reads its weights transposed. Weights of one patch per pre unit are used as
+declared: scattered, or gathered where they are read transposed.
 """
 
 from __future__ import annotations
@@ -19,14 +20,21 @@ POOLING = {"maxpooling": "max", "sumpooling": "sum", "avgpooling": "avg"}
 
 def weights_buffer(table: BufferTable, owner: str) -> str:
     """Weights of a connection: ``(arbor, kernel, y, x, feature)`` as declared."""
-    node = table.network.connections[owner]
-    return table.add(f"{owner}:W", _weights_shape(node), "weights")
-
-
-def _weights_shape(node: ConnectionNode) -> tuple[int, ...]:
-    g = node.geometry
+    g = table.network.connections[owner].geometry
     assert g is not None
-    return (node.spec.numAxonalArbors, g.kernels, g.nyp, g.nxp, g.post.nf)
+    arbors = declared(table.network, owner).spec.numAxonalArbors
+    shape = (arbors, g.kernels, g.nyp, g.nxp, g.post.nf)
+    return table.add(f"{owner}:W", shape, "weights")
+
+
+def declared(network: Network, owner: str) -> ConnectionNode:
+    """The connection that declares the weights of ``owner``: itself, unless it copies another."""
+    node = network.connections[owner]
+    while node.kind == "CopyConn":
+        original = network.connections[node.spec.originalConnName]
+        assert original.owner is not None
+        node = network.connections[original.owner]
+    return node
 
 
 def dictionary_buffer(table: BufferTable, owner: str) -> str:
@@ -40,15 +48,17 @@ def dictionary_buffer(table: BufferTable, owner: str) -> str:
     assert g is not None
     if g.coarse_is_pre:
         return weights_buffer(table, owner)
-    shape = (node.spec.numAxonalArbors, g.post.nf, g.y.patch, g.x.patch, g.pre.nf)
+    arbors = table.buffers[weights_buffer(table, owner)].shape[0]
+    shape = (arbors, g.post.nf, g.y.patch, g.x.patch, g.pre.nf)
     return table.add(f"{owner}:D", shape, "scratch")
 
 
-def delay_steps(network: Network, spec: Any) -> list[int]:
-    """Delay of each arbor in steps."""
+def delay_steps(network: Network, node: ConnectionNode) -> list[int]:
+    """Delay of each arbor in steps; there are as many as the weights have."""
+    spec: Any = node.spec
     dt = network.model.column.dt
     delays = [round(d / dt) for d in spec.delay] or [0]
-    arbors = getattr(spec, "numAxonalArbors", 1) or 1
+    arbors = 1 if node.owner is None else declared(network, node.owner).spec.numAxonalArbors
     if len(delays) == 1:
         delays *= arbors
     if len(delays) != arbors:
@@ -87,15 +97,13 @@ def deliveries(table: BufferTable, layer: str, target: str, when: Schedule) -> l
     network = table.network
     weight = coefficients(network.layers[layer].spec)
     channels: dict[int, list[Operator]] = {}
-    for node in network.incoming(layer):
+    for node in _surviving(network.incoming(layer)):
         channel = node.spec.channelCode
         coefficient = weight.get(channel, 0.0)
         if coefficient == 0.0:
             continue
         delivered = channels.setdefault(channel, [])
-        if _overwrites(node):
-            delivered.clear()
-        for arbor, delay in enumerate(_arbor_delays(network, node)):
+        for arbor, delay in enumerate(delay_steps(network, node)):
             delivered.append(_deliver(table, node, arbor, delay, target, coefficient, when))
     operators = [op for channel in channels.values() for op in channel]
     return [
@@ -104,21 +112,26 @@ def deliveries(table: BufferTable, layer: str, target: str, when: Schedule) -> l
     ]
 
 
+def _surviving(incoming: list[ConnectionNode]) -> list[ConnectionNode]:
+    """Connections whose deliveries nothing discards.
+
+    PetaVision delivers the connection declared last first; a maximum pooling
+    then discards what its channel has collected so far.
+    """
+    kept: list[ConnectionNode] = []
+    for node in reversed(incoming):
+        if _overwrites(node):
+            kept = [other for other in kept if other.spec.channelCode != node.spec.channelCode]
+        kept.append(node)
+    return kept[::-1]
+
+
 def _overwrites(node: ConnectionNode) -> bool:
     """Pooling discards what earlier connections put on its channel."""
     if node.kind != "PoolingConn":
         return False
     post_view = getattr(node.spec, "updateGSynFromPostPerspective", False)
     return POOLING[node.spec.pvpatchAccumulateType] == "max" or bool(post_view)
-
-
-def _arbor_delays(network: Network, node: ConnectionNode) -> list[int]:
-    """Delays of the arbors; those of shared weights come from their owner."""
-    delays = delay_steps(network, node.spec)
-    if node.owner is None or node.owner == node.name:
-        return delays
-    arbors = network.connections[node.owner].spec.numAxonalArbors
-    return delays * arbors if len(delays) == 1 else delays
 
 
 def _deliver(
@@ -148,8 +161,12 @@ def _deliver(
             )
         return Operator("pool", node.name, (pre,), (), (target,), (), scalars, when)
     assert node.owner is not None
-    weights = dictionary_buffer(table, node.owner)
-    kind = "gather" if node.geometry.coarse_is_pre == node.transposed else "scatter"
+    if node.geometry.shared:
+        weights = dictionary_buffer(table, node.owner)
+        kind = "gather" if node.geometry.coarse_is_pre == node.transposed else "scatter"
+    else:
+        weights = weights_buffer(table, node.owner)
+        kind = "gather_local" if node.transposed else "scatter_local"
     return Operator(kind, node.name, (pre, weights), (), (target,), (), scalars, when)
 
 

@@ -10,7 +10,13 @@ from typing import Any
 
 from neurosim.network import ConnectionNode
 from neurosim.plan.buffers import BufferTable
-from neurosim.plan.delivery import boundary, delay_steps, dictionary_buffer, weights_buffer
+from neurosim.plan.delivery import (
+    boundary,
+    declared,
+    delay_steps,
+    dictionary_buffer,
+    weights_buffer,
+)
 from neurosim.plan.operators import Operator, Role, Schedule
 from neurosim.plan.schedules import update_schedule
 
@@ -35,7 +41,10 @@ def lower_learning(table: BufferTable) -> tuple[list[Operator], list[Operator]]:
     start: list[Operator] = []
     for node in network.connections.values():
         if node.kind == "CopyConn":
-            original, when = _copied(table, node.name), _copy_schedule(table, node, schedules)
+            original, when = (
+                declared(network, node.name).name,
+                _copy_schedule(table, node, schedules),
+            )
             schedules[node.name] = when
             start.append(_copy(table, node.name, original, None))
             if when is not None:
@@ -57,21 +66,11 @@ def _copy_schedule(
     table: BufferTable, node: ConnectionNode, schedules: dict[str, Schedule | None]
 ) -> Schedule | None:
     """A copy follows its original; one declared before it, a step later."""
-    original = _copied(table, node.name)
+    original = declared(table.network, node.name).name
     when = schedules.get(original)
     order = list(table.network.connections)
     late = order.index(node.name) < order.index(original)
     return when.shifted(-1) if late and when is not None else when
-
-
-def _copied(table: BufferTable, name: str) -> str:
-    """The connection whose weights ``name`` copies; itself when it copies none."""
-    node = table.network.connections[name]
-    while node.kind == "CopyConn":
-        original = table.network.connections[node.spec.originalConnName]
-        assert original.owner is not None
-        node = table.network.connections[original.owner]
-    return node.name
 
 
 def _operator(kind: str, name: str, when: Schedule | None, **fields: Any) -> Operator:
@@ -114,7 +113,7 @@ def _rule(table: BufferTable, node: ConnectionNode, when: Schedule) -> list[Oper
     rate = table.add(f"{node.name}:rate", (3,), "state", "float64")
     increments: list[Operator] = []
     for pair in _pairs(table, node):
-        for arbor, delay in enumerate(delay_steps(table.network, spec)):
+        for arbor, delay in enumerate(delay_steps(table.network, node)):
             scalars: dict[str, Any] = {"geometry": pair.geometry, "arbor": arbor}
             scalars |= boundary(table.network, pair.pre) | {"clear": not increments}
             reads = (table.activity(pair.pre, delay), table.activity(pair.post), rate)
@@ -182,6 +181,13 @@ def _normalisers(
         _check_group(table, group)
         g = network.connections[name].geometry
         assert g is not None
+        if spec.normalizeFromPostPerspective and not g.shared:
+            raise network.model.error(
+                name,
+                "normalizeFromPostPerspective = true needs sharedWeights = true; "
+                "set one of them differently",
+                "normalizeFromPostPerspective",
+            )
         scalars: dict[str, Any] = {
             "method": method,
             "strength": spec.strength,
@@ -215,6 +221,12 @@ def _check_group(table: BufferTable, group: list[str]) -> None:
     shapes = {n: table.buffers[weights_buffer(table, n)].shape for n in group}
     head = group[0]
     for name in group[1:]:
+        if declared(network, name).spec.sharedWeights != declared(network, head).spec.sharedWeights:
+            raise network.model.error(
+                name,
+                f'the head of its normalizeGroup, "{head}", has another sharedWeights',
+                "normalizeGroupName",
+            )
         if shapes[name][:2] != shapes[head][:2]:
             raise network.model.error(
                 name,

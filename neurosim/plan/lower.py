@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Any
 
 from neurosim.network import Network
+from neurosim.network.phases import STATEFUL
 from neurosim.plan.buffers import BufferTable
 from neurosim.plan.delivery import delay_steps, deliveries
 from neurosim.plan.layers import GUARDED, LINEAR, LOWERINGS, RECEIVING, guard, potential
@@ -52,7 +53,7 @@ def _declare_delays(table: BufferTable) -> None:
         table.activity(name)
     for node in table.network.connections.values():
         if node.delivers:
-            for delay in delay_steps(table.network, node.spec):
+            for delay in delay_steps(table.network, node):
                 table.activity(node.pre, delay)
 
 
@@ -87,11 +88,8 @@ def _input_buffer(table: BufferTable, name: str, members: list[str]) -> str:
     network = table.network
     linear = type(network.layers[name].spec).__name__ in LINEAR
     seen = any(c.pre == name and c.post in members for c in network.connections.values())
-    live = any(
-        getattr(network.layers[m].spec, key, None) == name
-        for m in members
-        for key in ("originalLayerName", "maskLayerName", "triggerLayerName")
-    )
+    keys = ("originalLayerName", "maskLayerName", "triggerLayerName", "triggerResetLayerName")
+    live = any(getattr(network.layers[m].spec, key, None) == name for m in members for key in keys)
     if linear and network.incoming(name) and not (seen or live or table.delays(name)):
         return table.activity(name)
     return table.layer(name, "G")
@@ -101,6 +99,8 @@ def _reset(table: BufferTable, spec: Any, v: str) -> list[Operator]:
     """Potential taken from another layer when the trigger fires."""
     if getattr(spec, "triggerBehavior", None) != "resetStateOnTrigger":
         return []
+    if type(spec).__name__ not in STATEFUL:
+        return []  # its update overwrites the potential anyway
     when = trigger_schedule(table.network, spec)
     if when is None:
         return []

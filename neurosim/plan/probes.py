@@ -146,12 +146,6 @@ def _energy_sum(table: BufferTable, spec: Any, after: list[Operator]) -> str:
 
 
 def _quotient(table: BufferTable, spec: Any, after: list[Operator]) -> str:
-    for key in ("numerator", "denominator"):
-        other = getattr(spec, key)
-        if type(table.network.model.probes[other]).__name__ in (*TIMESCALES, "StatsProbe"):
-            raise table.network.model.error(
-                spec.name, f'{key} "{other}" has no single value to divide', key
-            )
     reads = (f"{spec.numerator}:value", f"{spec.denominator}:value")
     value = _value(table, spec)
     after.append(Operator("quotient", spec.name, reads, (value,)))
@@ -172,13 +166,6 @@ def _stats(table: BufferTable, spec: Any, after: list[Operator]) -> str:
 def _timescale(table: BufferTable, spec: Any) -> list[Operator]:
     """The adaptive time step of each batch element from its energy of the last step."""
     network = table.network
-    target = network.model.probes[spec.targetName]
-    if type(target).__name__ in (*TIMESCALES, "StatsProbe", "RequireAllZeroActivityProbe"):
-        raise network.model.error(
-            spec.name,
-            f'targetName "{target.name}" is a {type(target).__name__}, which has no single value',
-            "targetName",
-        )
     state = timescale_buffer(table, spec.name)
     scalars: dict[str, Any] = {
         "base_max": spec.baseMax,

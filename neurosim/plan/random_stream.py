@@ -17,14 +17,15 @@ SMALLEST_SEED = 10_000_000
 
 
 class SeedCounter:
-    """Hands out seeds in the order of the objects that ask."""
+    """Hands out seeds in the order of the objects that ask.
+
+    PetaVision takes no seed below 10 million; here those are counted from there.
+    """
 
     def __init__(self, seed: int) -> None:
-        if not SMALLEST_SEED <= seed < 2**32:
-            raise RequestError(
-                f"randomSeed = {seed}; it must be from {SMALLEST_SEED} to {2**32 - 1}"
-            )
-        self.next_seed = seed
+        if not 0 <= seed < 2**32:
+            raise RequestError(f"randomSeed = {seed}; it must be from 0 to {2**32 - 1}")
+        self.next_seed = seed if seed >= SMALLEST_SEED else SMALLEST_SEED + seed
 
     def generators(self, count: int) -> Tausworthe:
         """``count`` generators with consecutive seeds."""

@@ -15,6 +15,7 @@ from neurosim.plan.operators import Plan
 from neurosim.plan.random_stream import SeedCounter
 from neurosim.plan.transfer import transfer, transfer_activity
 from neurosim.plan.weights import initial_increment, initial_weights
+from neurosim.stimuli.paths import locate
 from neurosim.stimuli.pvp import read_activity
 
 #: Seed of runs that name none: the same file gives the same numbers.
@@ -73,10 +74,8 @@ def _layer(
     a = v if linear else transfer_activity(v, transfer(spec))
     if v_name != a_name:
         yield v_name, v
+    # Histories start at zero: PetaVision publishes the start to the newest level only.
     yield a_name, a
-    for name in plan.buffers:
-        if name.startswith(f"{spec.name}:A@"):
-            yield name, a
 
 
 def initial_potential(
@@ -112,7 +111,7 @@ def initial_potential(
 def _potential_from_file(
     network: Network, spec: Any, full: tuple[int, ...], folder: Path
 ) -> np.ndarray:
-    path = folder / spec.Vfilename
+    path = locate(spec.Vfilename, folder)
     try:
         activity = read_activity(path)
         frames = [activity[(spec.frameNumber + b) % len(activity)] for b in range(full[0])]
@@ -137,6 +136,6 @@ def _connection(
     if f"{spec.name}:rate" in plan.buffers:
         yield f"{spec.name}:rate", np.array([spec.dWMax, 0.0, 0.0])
     if f"{spec.name}:prev_dW" in plan.buffers:
-        previous = initial_increment(network, spec, shape, folder)
+        previous = initial_increment(network, node, shape, folder)
         if previous is not None:
             yield f"{spec.name}:prev_dW", previous

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from neurosim.errors import NeurosimError
-from neurosim.network import ConnectionNode, Network
+from neurosim.network import ConnectionNode, Network, layer_margins
 from neurosim.plan.gauss2d import gauss2d_weights, spread_over_arbors
 from neurosim.plan.random_stream import SeedCounter, Tausworthe
-from neurosim.stimuli.pvp_weights import read_weights
+from neurosim.plan.weight_files import weights_from_file
+from neurosim.stimuli.paths import locate
 
 Shape = tuple[int, ...]
 
@@ -26,7 +28,8 @@ def initial_weights(
     ----------
     shape : (arbors, kernels, nyp, nxp, nfp)
     seeds : SeedCounter
-        Advanced by the number of kernels when the initialiser is random.
+        Advanced when the initialiser is random: by the number of kernels, or of
+        neurons of the pre layer with its margin where weights are not shared.
     folder : Path
         Relative file names start here.
 
@@ -36,7 +39,7 @@ def initial_weights(
     """
     spec: Any = node.spec
     if spec.initWeightsFile:
-        return _from_file(network, spec.name, "initWeightsFile", shape, folder, spec.frameNumber)
+        return _from_file(network, node, "initWeightsFile", shape, folder, spec.frameNumber)
     initialiser = INITIALISERS.get(spec.weightInitType)
     if initialiser is None:
         raise network.model.error(
@@ -45,35 +48,59 @@ def initial_weights(
             + (" with an initWeightsFile" if spec.weightInitType == "FileWeight" else ""),
             "weightInitType",
         )
-    kernels = seeds.generators(shape[1]) if spec.weightInitType in RANDOM else None
-    return initialiser(node, shape, kernels)
+    numbers, count = _patch_numbers(network, node)
+    if spec.weightInitType in RANDOM:
+        generators = seeds.generators(count)
+        generators.state = [s[numbers] for s in generators.state]
+        return initialiser(node, shape, generators)
+    if spec.weightInitType == "UniformWeight":
+        return initialiser(node, shape, numbers)
+    g = node.geometry
+    assert g is not None
+    # These depend on the place of a unit in its unit cell alone.
+    cell = initialiser(node, (shape[0], replace(g, shared=True).kernels, *shape[2:]), None)
+    return cell if g.shared else cell[:, g.shared_kernels()]
+
+
+def _patch_numbers(network: Network, node: ConnectionNode) -> tuple[np.ndarray, int]:
+    """PetaVision's number of each patch, and how many generators it gives to all.
+
+    Without sharing, neurons are numbered over the pre layer with the margin that
+    all its connections need, and there are generators for every batch element.
+    """
+    g = node.geometry
+    assert g is not None
+    if g.shared:
+        return np.arange(g.kernels), g.kernels
+    margin_y, margin_x = layer_margins(network)[node.pre]
+    height, width = g.pre.ny + 2 * margin_y, g.pre.nx + 2 * margin_x
+    y = np.arange(g.kernels_y) + margin_y - g.margin_y
+    x = np.arange(g.kernels_x) + margin_x - g.margin_x
+    place = (y[:, None] * width + x[None, :])[:, :, None]
+    numbers = place * g.pre.nf + np.arange(g.pre.nf)
+    return numbers.reshape(-1), height * width * g.pre.nf * network.nbatch
 
 
 def _from_file(
-    network: Network, name: str, key: str, shape: Shape, folder: Path, frame: int
+    network: Network, node: ConnectionNode, key: str, shape: Shape, folder: Path, frame: int
 ) -> np.ndarray:
     """Weights of a .pvp file; its sizes must be those of the connection."""
-    path = folder / getattr(network.model.connections[name], key)
+    assert node.geometry is not None
+    path = locate(getattr(node.spec, key), folder)
     try:
-        weights = read_weights(path, frame).W
+        return weights_from_file(path, frame, node.geometry, shape)
     except NeurosimError as error:
-        raise network.model.error(name, f"{key}: {error}", key) from None
-    if weights.shape[1:] != shape[1:] or weights.shape[0] < shape[0]:
-        raise network.model.error(
-            name,
-            f"{key} {path} has weights of {weights.shape} (arbors, kernels, y, x, features), "
-            f"but the connection needs {shape}",
-            key,
-        )
-    return weights[: shape[0]]
+        raise network.model.error(node.name, f"{key}: {error}", key) from None
 
 
-def initial_increment(network: Network, spec: Any, shape: Shape, folder: Path) -> np.ndarray | None:
+def initial_increment(
+    network: Network, node: ConnectionNode, shape: Shape, folder: Path
+) -> np.ndarray | None:
     """The last increment of a momentum rule, from its file; None without one."""
-    if not getattr(spec, "initPrev_dWFile", None):
+    if not getattr(node.spec, "initPrev_dWFile", None):
         return None
-    frame = spec.prev_dWFrameNumber
-    return _from_file(network, spec.name, "initPrev_dWFile", shape, folder, frame)
+    frame = node.spec.prev_dWFrameNumber
+    return _from_file(network, node, "initPrev_dWFile", shape, folder, frame)
 
 
 def _filled(shape: Shape, draw: Callable[[], np.ndarray]) -> np.ndarray:
@@ -87,12 +114,12 @@ def _filled(shape: Shape, draw: Callable[[], np.ndarray]) -> np.ndarray:
     return np.ascontiguousarray(weights.transpose(0, 2, 1)).reshape(shape)
 
 
-def _uniform(node: ConnectionNode, shape: Shape, kernels: Any) -> np.ndarray:
+def _uniform(node: ConnectionNode, shape: Shape, numbers: np.ndarray) -> np.ndarray:
     spec: Any = node.spec
     weights = np.full(shape, spec.weightInit, np.float32)
     if spec.connectOnlySameFeatures:
-        kernel, feature = np.arange(shape[1])[:, None], np.arange(shape[4])[None, :]
-        weights *= (kernel % shape[4] == feature)[None, :, None, None, :]
+        same = numbers[:, None] % shape[4] == np.arange(shape[4])[None, :]
+        weights *= same[None, :, None, None, :]
     return weights
 
 

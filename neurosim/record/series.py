@@ -48,7 +48,7 @@ class Series:
     def time(self) -> np.ndarray:
         """Simulated times (ms) of the frames, float64 (T,)."""
         if self._seen != self._run.generation:
-            times = self._read(lambda group: group[layout.TIME][:])
+            times = self._read(_all_times)
             # NaN is what a row holds until it is written.
             unwritten = np.flatnonzero(np.isnan(times))
             self._times = times[: unwritten[0]] if len(unwritten) else times
@@ -60,6 +60,12 @@ class Series:
 
     def _read(self, work: Callable[[h5py.Group], Any]) -> Any:
         return self._run.read(self._path, lambda file: work(file[self._path]))
+
+    def _rows(self, name: str, start: int = 0, stop: int | None = None) -> np.ndarray:
+        """Rows ``start:stop`` of a dataset with one row a frame; all by default."""
+        # The times first: a dataset looked at before them may be known as shorter.
+        stop = len(self) if stop is None else stop
+        return self._read(lambda group: _rows(group[name], start, stop))
 
     def _attribute(self, name: str) -> Any:
         return self._read(lambda group: group.attrs[name])
@@ -199,29 +205,25 @@ class Layer(Series):
             dense[rows, indices] = data
             return dense.reshape(shape)
 
-        def work(group: h5py.Group) -> np.ndarray:
-            block = group[name][start:stop]
-            if block.shape != shape:
-                raise ValueError(f"frames of shape {block.shape}, not {shape}")
-            return block
-
-        return self._read(work)
+        block = self._rows(name, start, stop)
+        if block.shape != shape:
+            raise RunFileError(f'layer "{self.name}": the run file is damaged: {block.shape}')
+        return block
 
     def _csr(self, start: int, stop: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Data, indices and indptr of frames ``start:stop``, checked against each other."""
 
         def work(group: h5py.Group) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             activity = group[layout.ACTIVITY]
-            indptr = activity[layout.CSR_INDPTR][start * self.nbatch : stop * self.nbatch + 1]
+            ends = activity[layout.CSR_INDPTR]
+            indptr = _rows(ends, start * self.nbatch, stop * self.nbatch + 1)
             low, high = int(indptr[0]), int(indptr[-1])
-            data = activity[layout.CSR_DATA][low:high]
-            indices = activity[layout.CSR_INDICES][low:high]
-            fits = len(indptr) == (stop - start) * self.nbatch + 1 and low >= 0
-            fits = fits and (np.diff(indptr) >= 0).all() and len(data) == high - low
-            if fits and len(data):
-                fits = indices.min() >= 0 and indices.max() < self._columns
-            if not fits or len(indices) != len(data):
-                raise ValueError("its row ends and indices do not fit its data")
+            if low < 0 or (np.diff(indptr) < 0).any():
+                raise ValueError("its row ends fall")
+            data = _rows(activity[layout.CSR_DATA], low, high)
+            indices = _rows(activity[layout.CSR_INDICES], low, high)
+            if len(indices) and not 0 <= indices.min() <= indices.max() < self._columns:
+                raise ValueError("its indices are outside the layer")
             return data, indices, indptr - low
 
         return self._read(work)
@@ -243,7 +245,7 @@ class Input(Series):
     @property
     def frame(self) -> np.ndarray:
         """Indices into :attr:`source`, int64 (T, batch); -1 is none."""
-        frames = self._read(lambda group: group[layout.FRAME][:])[: len(self)]
+        frames = self._rows(layout.FRAME)
         if len(frames) and (frames.min() < -1 or frames.max() >= len(self.source)):
             raise RunFileError(f'input "{self.name}": the run file is damaged: no such frame')
         return frames
@@ -282,7 +284,7 @@ class Probe(Series):
     @property
     def value(self) -> np.ndarray:
         """Float64 (P, batch), or (P, batch, column) where :attr:`columns` names several."""
-        return self._read(lambda group: group[layout.VALUE][:])[: len(self)]
+        return self._rows(layout.VALUE)
 
     def to_xarray(self) -> xarray.DataArray:
         """Times and values with dims time, batch[, column]."""
@@ -300,6 +302,21 @@ class Probe(Series):
 
     def __repr__(self) -> str:
         return f"<{self.kind} {self.name}: {len(self)} samples>"
+
+
+def _all_times(group: h5py.Group) -> np.ndarray:
+    times = group[layout.TIME]
+    times.refresh()  # another handle of this process may know it as shorter
+    return times[:]
+
+
+def _rows(dataset: h5py.Dataset, start: int, stop: int) -> np.ndarray:
+    """Rows ``start:stop``, all of which must be there."""
+    if len(dataset) < stop:
+        dataset.refresh()
+    if len(dataset) < stop:
+        raise ValueError(f"{len(dataset)} rows where {stop} are needed")
+    return dataset[start:stop]
 
 
 def _split(key: Any) -> tuple[Any, tuple[Any, ...]]:

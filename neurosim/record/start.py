@@ -83,7 +83,11 @@ def go_live(file: h5py.File, path: Path) -> None:
 
 
 def copy_run(
-    old: h5py.File, path: Path, lengths: Mapping[str, int], attrs: Mapping[str, object]
+    old: h5py.File,
+    path: Path,
+    lengths: Mapping[str, int],
+    attrs: Mapping[str, object],
+    effective: str | None = None,
 ) -> tuple[h5py.File, Outputs]:
     """A new partial file with the first ``lengths`` of every dataset of ``old``."""
     with reading(path, f"the run to resume (then {FRESH_CURE})"):
@@ -91,7 +95,7 @@ def copy_run(
         outputs = read_outputs(old)
         attributes = {**plain_attributes(old), **attrs, layout.FINISHED: False}
         source = read_text(old, layout.SOURCE_TEXT)
-        effective = read_text(old, layout.EFFECTIVE_TEXT)
+        effective = read_text(old, layout.EFFECTIVE_TEXT) if effective is None else effective
         _check_lengths(old, path, lengths)
     file = start_file(path, outputs, attributes, source, effective)
     try:

@@ -129,6 +129,7 @@ class RunWriter:
         lengths: Mapping[str, int],
         *,
         attrs: Mapping[str, object] | None = None,
+        effective_text: str | None = None,
         flush_seconds: float = 5.0,
     ) -> RunWriter:
         """Go on with an existing ``run.h5`` after a stop, a crash or ``kill -9``.
@@ -141,6 +142,8 @@ class RunWriter:
             What :meth:`lengths` gave at the checkpoint; everything later is dropped.
         attrs : mapping, optional
             Root attributes to change or add.
+        effective_text : str, optional
+            The params the run goes on with; those it had by default.
         flush_seconds : float
             As in :meth:`create`.
 
@@ -158,7 +161,7 @@ class RunWriter:
             with reading(path, f"the run to resume (then {FRESH_CURE})"):
                 old = open_growing(path)
             with old:
-                file, outputs = copy_run(old, path, lengths, attrs or {})
+                file, outputs = copy_run(old, path, lengths, attrs or {}, effective_text)
             go_live(file, path)
         return cls(file, path, outputs, lock, flush_seconds)
 

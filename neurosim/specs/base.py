@@ -111,7 +111,7 @@ class Spec(BaseModel):
 
     name: Text = Field(
         description="Name of the group, unique in the file.",
-        pattern=r"^[0-9A-Za-z_][0-9A-Za-z_.-]*$",
+        pattern=r"^[0-9A-Za-z_]([0-9A-Za-z_. -]*[0-9A-Za-z_.-])?$",
     )
 
     @property
@@ -185,7 +185,7 @@ def allowed(kind: type[Spec], name: str) -> str:
     """
     info = kind.model_fields[name]
     if name == "name":
-        return "letters, digits, _, - and ., the first a letter, a digit or _"
+        return "letters, digits, blanks, _, - and ., the first a letter, a digit or _"
     choices = get_args(info.annotation)
     if choices and all(isinstance(choice, str) for choice in choices):
         return "one of " + ", ".join(f'"{choice}"' for choice in choices)
@@ -207,6 +207,9 @@ def build(
     try:
         return kind(name=name, **values), []
     except ValidationError as error:
+        without = _without_unread(kind, name, values, error)
+        if without is not None:
+            return without, []
         problems = []
         for item in error.errors(include_url=False):
             reason = item.get("ctx", {}).get("error")
@@ -220,6 +223,20 @@ def build(
                 what = allowed(kind, key_name)
                 problems.append((key_name, f"{key_name} = {literal(given)}: must be {what}"))
         return None, list(dict.fromkeys(problems))
+
+
+def _without_unread(
+    kind: type[Spec], name: str, values: Mapping[str, Any], error: ValidationError
+) -> Spec | None:
+    """Return the spec if what is wrong are only keys that nothing reads, given the others."""
+    wrong = {str(item["loc"][0]) if item["loc"] else "" for item in error.errors()}
+    if not wrong or not all(key in values and conditions(kind)[key] for key in wrong):
+        return None
+    try:
+        spec = kind(name=name, **{k: v for k, v in values.items() if k not in wrong})
+    except ValidationError:
+        return None
+    return None if any(spec.reads(key) for key in wrong) else spec
 
 
 def _told(kind: type[Spec], name: str, message: str) -> tuple[str, str]:

@@ -23,18 +23,22 @@ class HyPerCol(Spec):
     dt: Number = key(1.0, "Time step.", unit="time", gt=0)
     stopTime: Number = key(0.0, "Simulated time at which the run ends.", unit="time", ge=0)
     randomSeed: Seed = key(
-        None, "Seed of every random number; drawn once per run if absent.", ge=0, le=4294967295
+        None, "Seed of every random number; 1234567890 if absent.", ge=0, le=4294967295
     )
-    progressInterval: Number = key(1.0, "Time between progress reports.", unit="time")
+    progressInterval: Number = key(
+        1.0, "Least time between lines of progress where the output is no terminal.", unit="time"
+    )
     outputPath: Text = key("output", "Folder for the results.")
-    errorOnNotANumber: Flag = key(False, "Stop as soon as an activity is not a number.")
     errorOnUnusedParam: Flag = key(False, "Treat a key that nothing reads as an error.")
     initializeFromCheckpointDir: Text = key(
-        "", "Checkpoint whose activities and weights the run starts from."
+        "",
+        "Checkpoint whose potentials, activities and weights the run starts from: the results of "
+        "a run, one of its checkpoint files, or a PetaVision checkpoint folder.",
     )
-    checkpointWrite: Flag = key(False, "Write checkpoints while the run goes on.")
-    checkpointWriteDir: Text = key(
-        "", "Folder for checkpoints; empty: inside the results.", when=_WRITES
+    checkpointWrite: Flag = key(
+        False,
+        "Write checkpoints while the run goes on; one at its end is always written. They are in "
+        "the folder checkpoints of the results.",
     )
     checkpointWriteTriggerMode: Literal["step", "time", "clock"] = key(
         "step", "What the checkpoint interval counts.", when=_WRITES
@@ -65,21 +69,10 @@ class HyPerCol(Spec):
         "Unit of checkpointWriteClockInterval.",
         when=(_WRITES, When("checkpointWriteTriggerMode", ("clock",))),
     )
-    checkpointIndexWidth: Integer = key(
-        -1, "Digits of the step in a checkpoint's name; negative: as many as needed.", when=_WRITES
-    )
-    suppressNonplasticCheckpoints: Flag = key(
-        False, "Leave weights that cannot change out of checkpoints.", when=_WRITES
-    )
     deleteOlderCheckpoints: Flag = key(False, "Keep only the newest checkpoints.", when=_WRITES)
     numCheckpointsKept: Integer = key(
         1,
         "How many checkpoints are kept.",
         when=(_WRITES, When("deleteOlderCheckpoints", (True,))),
         ge=1,
-    )
-    lastCheckpointDir: Text = key(
-        "",
-        "Folder of the checkpoint at the end of the run; empty: inside the results.",
-        when=When("checkpointWrite", (False,)),
     )

@@ -76,7 +76,9 @@ class SparseCoding(Spec):
     writeStep: Number = key(
         0.0, "Time between output frames; 0: every step, negative: never.", unit="time"
     )
-    initialWriteTime: Number = key(0.0, "Time of the first output frame.", unit="time")
+    initialWriteTime: Number = key(
+        0.0, "Time of the first output frame, also of errors and reconstructions.", unit="time"
+    )
     errorWriteStep: Number = key(-1.0, "writeStep of the errors.", unit="time")
     reconWriteStep: Number = key(-1.0, "writeStep of the reconstructions.", unit="time")
     weightWriteStep: Number = key(-1.0, "writeStep of the dictionaries.", unit="time")

@@ -15,6 +15,7 @@ from neurosim.specs.values import (
     Number,
     NumberArray,
     Text,
+    folded,
 )
 
 
@@ -54,9 +55,9 @@ class ConnectionSpec(Spec):
 class AccumulateKeys(ConnectionSpec):
     """How the input of a patch is accumulated."""
 
-    pvpatchAccumulateType: Literal["convolve", "stochastic"] = key(
-        "convolve", "Sum the weighted input, or release it at random."
-    )
+    pvpatchAccumulateType: Annotated[
+        Literal["convolve", "stochastic"], folded(convolve="convolve", stochastic="stochastic")
+    ] = key("convolve", "Sum the weighted input, or release it at random.")
 
 
 class OriginalConnKeys(ConnectionSpec):

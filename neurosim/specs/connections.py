@@ -15,7 +15,7 @@ from neurosim.specs.connection_keys import (
     WeightInitKeys,
     WeightOutputKeys,
 )
-from neurosim.specs.values import Integer, Name, Number, OptionalNumber, folded
+from neurosim.specs.values import Flag, Integer, Name, Number, OptionalNumber, folded
 
 __all__ = [
     "CloneConn",
@@ -131,3 +131,8 @@ class PoolingConn(PatchKeys):
             }
         ),
     ] = key(..., "What of the patch is taken.")
+    updateGSynFromPostPerspective: Flag = key(
+        False,
+        "Discard what earlier connections put on the channel, as maxpooling always does.",
+        when=When("pvpatchAccumulateType", ("sumpooling", "avgpooling")),
+    )

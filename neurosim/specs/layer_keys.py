@@ -159,6 +159,7 @@ class TransferKeys(LayerSpec):
     AMax: Number = key(FLOAT_MAX, "Largest activity.", when=_THRESHOLD)
     AShift: Number = key(0.0, "Taken from the potential above the threshold.", when=_THRESHOLD)
     VWidth: Number = key(0.0, "Width of the linear rise above the threshold.", when=_THRESHOLD)
+    writePotential: Flag = key(False, "Write the membrane potential beside the activity.")
 
     def derived_defaults(self) -> dict[str, Any]:
         """AMin follows VThresh."""
@@ -259,7 +260,9 @@ class InputKeys(LayerSpec):
     )
     convergenceTolerance: Number = key(
         0.0,
-        "End a display once the energy's relative change per step stays below this; 0: never.",
+        "End a display once the energy's relative change per step stays below this: time then "
+        "jumps to the last step of the display, at which output and learning happen as always; "
+        "0: never.",
         ge=0,
     )
     convergenceProbe: Name = key(

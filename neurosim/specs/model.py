@@ -144,12 +144,7 @@ def _sized(model: Model, spec: LayerSpec) -> LayerSpec:
 def _ended(model: Model, spec: ConnectionSpec) -> ConnectionSpec:
     """Give a connection its ends: a FeedbackConn from its original, others from their name."""
     if isinstance(spec, FeedbackConn):
-        original = model.connections.get(spec.originalConnName)
-        if original is None or not original.preLayerName:
-            return spec
-        return spec.replace(
-            preLayerName=original.postLayerName, postLayerName=original.preLayerName
-        )
+        return _turned(model, spec)
     if spec.preLayerName:
         return spec
     splits = [
@@ -165,6 +160,21 @@ def _ended(model: Model, spec: ConnectionSpec) -> ConnectionSpec:
             "names like PreToPost",
         )
     return spec.replace(preLayerName=ends[0][0], postLayerName=ends[0][1])
+
+
+def _turned(model: Model, spec: FeedbackConn) -> ConnectionSpec:
+    """Give a FeedbackConn the ends of its original, turned round once for each in the chain."""
+    original: ConnectionSpec | None = spec
+    turns = 0
+    while isinstance(original, FeedbackConn) and turns <= len(model.connections):
+        original = model.connections.get(original.originalConnName)
+        turns += 1
+    if original is None or isinstance(original, FeedbackConn):
+        return spec
+    original = _ended(model, original)
+    ends = (original.preLayerName, original.postLayerName)
+    pre, post = ends[::-1] if turns % 2 else ends
+    return spec.replace(preLayerName=pre, postLayerName=post)
 
 
 def _timed(model: Model, spec: Spec) -> Spec:

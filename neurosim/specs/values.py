@@ -41,8 +41,15 @@ def as_integer(value: Any) -> int:
 
 
 def as_seed(value: Any) -> int | None:
-    """Return a random seed, 0 to 2**32 - 1, or None where the run draws one."""
-    return None if value is None else round(as_number(value))
+    """Return a random seed, or None where none is given; of a larger one, its last 32 bits.
+
+    >>> as_seed(2**32 + 5)
+    5
+    """
+    if value is None:
+        return None
+    seed = round(as_number(value))
+    return seed % 2**32 if seed > 0 else seed
 
 
 def as_optional(value: Any) -> float | None:

@@ -15,6 +15,7 @@ from neurosim.stimuli.fit import FitSpec, fit_frame, jitter_at, mean_frame
 from neurosim.stimuli.images import open_source
 from neurosim.stimuli.names import render_text
 from neurosim.stimuli.order import FrameOrder
+from neurosim.stimuli.paths import locate
 
 Shape = tuple[int, int, int, int]
 _FIT = tuple(FitSpec.__dataclass_fields__)
@@ -101,7 +102,7 @@ class ClassFeed:
     """A FilenameParsingLayer: which class texts occur in the shown file's name."""
 
     def __init__(self, spec: Any, shape: Shape, folder: Path, images: ImageFeed) -> None:
-        path = folder / spec.classList if spec.classList else folder / "classes.txt"
+        path = locate(spec.classList or "classes.txt", folder)
         try:
             classes = path.read_text(encoding="utf-8").splitlines()
         except (OSError, UnicodeDecodeError) as error:
@@ -133,7 +134,7 @@ class NameFeed:
         self.spec, self.shape, self.images = spec, shape, images
         self._names: list[str] = []
         if images is None:
-            path = folder / spec.namesPath
+            path = locate(spec.namesPath, folder)
             try:
                 self._names = path.read_text(encoding="utf-8").splitlines()
             except (OSError, UnicodeDecodeError) as error:

@@ -9,6 +9,7 @@ from pathlib import Path
 from neurosim.errors import StimulusError
 from neurosim.stimuli.decode import IMAGE_SUFFIXES, problem_with
 from neurosim.stimuli.hdf5 import Hdf5Frames, split_hdf5_path
+from neurosim.stimuli.paths import locate
 from neurosim.stimuli.sources import CACHE_BYTES, FrameSource, ImageFiles, PvpFrames, raise_problems
 
 SYNTHETIC_FACES = "synthetic-faces"
@@ -84,8 +85,8 @@ def _synthetic(
 def _open(text: str, base: Path, cache_bytes: int) -> FrameSource:
     hdf5 = split_hdf5_path(text)
     if hdf5 is not None:
-        return Hdf5Frames(_find(hdf5[0], (base,)), hdf5[1])
-    path = _find(text, (base,))
+        return Hdf5Frames(locate(hdf5[0], base), hdf5[1])
+    path = locate(text, base)
     if os.path.isdir(path):  # unlike Path.is_dir it never raises
         return _folder(path, text, cache_bytes)
     suffix = path.suffix.lower()
@@ -97,19 +98,6 @@ def _open(text: str, base: Path, cache_bytes: int) -> FrameSource:
     if suffix == ".txt":
         return _list(path, base, cache_bytes)
     return ImageFiles([path], [text], None, cache_bytes)
-
-
-def _find(text: str, bases: tuple[Path, ...]) -> Path:
-    """Return where ``text`` exists, or where it should be (in the first base)."""
-    path = Path(text).expanduser() if text.startswith("~") else Path(text)
-    candidates = [path] if path.is_absolute() else [*(base / path for base in bases), path]
-    for candidate in candidates:
-        try:
-            if candidate.exists():
-                return candidate
-        except (OSError, ValueError):
-            break
-    return candidates[0]
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -151,7 +139,7 @@ def _list(path: Path, base: Path, cache_bytes: int) -> FrameSource:
         if not line.strip():
             continue
         name, label = _entry(line, path.parent, base)
-        found = _find(name, (path.parent, base))
+        found = locate(name, path.parent, base)
         problem = problem_with(found)
         if problem:
             problems.append(f"{path}:{number}: {name}: {problem}")
@@ -170,8 +158,8 @@ def _entry(line: str, folder: Path, base: Path) -> tuple[str, str | None]:
         return name.strip(), label.strip()
     parts = name.rsplit(maxsplit=1)
     bases = folder, base
-    missing = problem_with(_find(name, bases)) is not None
-    if len(parts) == 2 and missing and problem_with(_find(parts[0], bases)) is None:
+    missing = problem_with(locate(name, *bases)) is not None
+    if len(parts) == 2 and missing and problem_with(locate(parts[0], *bases)) is None:
         return parts[0], parts[1]
     return name, None
 

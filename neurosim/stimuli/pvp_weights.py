@@ -53,6 +53,8 @@ class PvpWeights:
         each patch inside the postsynaptic layer.
     frames
         Number of frames in the file.
+    size
+        ``(nx, ny)`` of the presynaptic layer without margins.
     """
 
     W: NDArray[np.float32]
@@ -62,6 +64,7 @@ class PvpWeights:
     compressed: bool
     windows: NDArray[np.int64]
     frames: int
+    size: tuple[int, int]
 
 
 def _patch_dtype(header: PvpHeader) -> np.dtype:
@@ -118,6 +121,7 @@ def read_weights(path: str | Path, frame: int = 0) -> PvpWeights:
         compressed=own.data_size == 1,
         windows=windows,
         frames=frames,
+        size=(own.shape[1], own.shape[0]),
     )
 
 

@@ -64,8 +64,8 @@ def test_kinds_outside_the_list_are_one_error_that_names_them_all():
 
 def test_names_that_no_result_file_could_hold():
     assert told('HyPerLayer "a/b" = {};') == (
-        'f:2: HyPerLayer "a/b": name = "a/b": must be letters, digits, _, - and ., '
-        "the first a letter, a digit or _"
+        'f:2: HyPerLayer "a/b": name = "a/b": must be letters, digits, blanks, _, - '
+        "and ., the first a letter, a digit or _"
     )
 
 

@@ -1,0 +1,96 @@
+"""Small networks written as params text, and simulators made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from neurosim import loads
+from neurosim.simulation import Simulator
+from neurosim.specs.base import literal
+
+#: Backends under test: name, precision, threads.
+BACKENDS = (("cpu", "float32", 1), ("cpu", "float64", 2))
+
+
+def group(kind: str, name: str, **keys: Any) -> str:
+    """One group; a key that ends in _ loses it (``lambda_``)."""
+    body = "".join(f"    {key} = {literal(value)};\n" for key, value in keys.items())
+    return f'{kind} "{name}" = {{\n{body}}};\n'
+
+
+def column(nx: int = 8, ny: int = 8, nbatch: int = 1, **keys: Any) -> str:
+    keys = {"nx": nx, "ny": ny, "nbatch": nbatch, "randomSeed": 1234567890, "stopTime": 1000} | keys
+    return group("HyPerCol", "column", **keys)
+
+
+def noise(name: str, nf: int = 3, sigma: float = 1.0, **keys: Any) -> str:
+    """A layer of fixed random numbers, different in each batch element."""
+    keys = {"nf": nf, "InitVType": "GaussianRandomV", "sigmaV": sigma, "phase": 0} | keys
+    return group("ConstantLayer", name, **keys)
+
+
+def linear(name: str, nf: int = 3, phase: int = 1, **keys: Any) -> str:
+    return group("HyPerLayer", name, **{"nf": nf, "phase": phase, "InitVType": "ZeroV"} | keys)
+
+
+def code(name: str, nf: int = 4, phase: int = 2, kind: str = "HyPerLCALayer", **keys: Any) -> str:
+    """A coding layer with a soft threshold."""
+    threshold = keys.get("VThresh", 0.1)
+    defaults = {
+        "nf": nf, "phase": phase, "InitVType": "UniformRandomV", "minV": -0.2, "maxV": 0.5,
+        "VThresh": threshold, "AMin": 0, "AShift": threshold, "timeConstantTau": 5,
+    }  # fmt: skip
+    if "verticesV" in keys:
+        for key in ("VThresh", "AMin", "AShift"):
+            defaults.pop(key)
+    return group(kind, name, **defaults | keys)
+
+
+def weights(name: str, nxp: int = 3, nyp: int | None = None, **keys: Any) -> str:
+    """A connection with random weights that neither learns nor normalises unless told."""
+    defaults = {
+        "channelCode": 0, "nxp": nxp, "nyp": nxp if nyp is None else nyp,
+        "weightInitType": "GaussianRandomWeight", "wGaussStdev": 0.3,
+        "normalizeMethod": "none", "plasticityFlag": False,
+    }  # fmt: skip
+    kind = keys.pop("kind", "HyPerConn")
+    return group(kind, name, **defaults | keys)
+
+
+def plastic(name: str, nxp: int = 3, **keys: Any) -> str:
+    """A connection that learns at every third step."""
+    defaults = {"plasticityFlag": True, "dWMax": 0.1, "weightUpdatePeriod": 3}
+    if "triggerLayerName" in keys:
+        defaults.pop("weightUpdatePeriod")
+    return weights(name, nxp, **defaults | keys)
+
+
+def join(kind: str, name: str, channel: int = 0, **keys: Any) -> str:
+    """A connection without weights of its own."""
+    return group(kind, name, channelCode=channel, **keys)
+
+
+def simulator(
+    text: str | Iterable[str],
+    backend: str = "reference",
+    dtype: str = "float64",
+    threads: int = 1,
+    folder: Path | str = ".",
+    start: Mapping[str, np.ndarray] | None = None,
+    **options: Any,
+) -> Simulator:
+    """A started simulator; ``start`` replaces values of buffers afterwards."""
+    text = text if isinstance(text, str) else "".join(text)
+    experiment = loads(text, folder)
+    made = experiment.start(experiment.simulator(backend, dtype, threads, **options))
+    for name, value in (start or {}).items():
+        made.backend.write(name, value)
+    return made
+
+
+def read_all(made: Simulator) -> dict[str, np.ndarray]:
+    return {name: made.backend.read(name) for name in made.plan.buffers}
