@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from neurosim.backends import choose_backend
-from neurosim.errors import ParamsError
+from neurosim.errors import ParamsError, RequestError
 from neurosim.network import Network, build_network
 from neurosim.paramfile import Loaded, load_model, load_text, read_overrides, write_model
 from neurosim.plan import Plan, initial_state, lower
@@ -23,6 +24,9 @@ from neurosim.simulation import Convergence, Simulator, Stimulus
 from neurosim.stimuli.feeds import Feed, open_feeds
 
 Overrides = Mapping[str, Any] | Iterable[str]
+
+#: Steps of the longest delay: each keeps a copy of a layer.
+LONGEST_DELAY = 10_000
 
 #: Layers that read another one directly, with the key that names it.
 LIVE_READERS = {
@@ -108,6 +112,7 @@ class Experiment:
     @cached_property
     def plan(self) -> Plan:
         """Buffers and operators."""
+        _check_delays(self.network)
         return lower(self.network)
 
     @property
@@ -127,7 +132,21 @@ class Experiment:
         return round(column.stopTime / column.dt)
 
     def feeds(self, means: Mapping[str, np.ndarray] | None = None) -> dict[str, Feed]:
-        """Open and check every input."""
+        """Open and check every input.
+
+        Parameters
+        ----------
+        means : mapping, optional
+            Mean images by input layer, from an earlier run.
+
+        Raises
+        ------
+        StimulusError
+            Names all inputs that are missing or damaged.
+        RequestError
+            The network does not fit into this machine.
+        """
+        _check_memory(self.plan)
         nbatch = self.network.nbatch
         shapes = {
             n: (nbatch, s.shape.ny, s.shape.nx, s.shape.nf) for n, s in self.network.layers.items()
@@ -179,6 +198,34 @@ class Experiment:
         """Write the starting potentials, activities and weights."""
         simulator.start(initial_state(self.network, self.plan, self.folder))
         return simulator
+
+
+def _check_delays(network: Network) -> None:
+    """Raise for a delay that is surely a mistake, and would take for ever to prepare."""
+    for name, node in network.connections.items():
+        longest = max(node.spec.delay, default=0) / network.model.column.dt
+        if longest > LONGEST_DELAY:
+            raise network.model.error(
+                name,
+                f"delay is {longest:g} steps; it must be at most {LONGEST_DELAY}, for each step "
+                "keeps a copy of the layer",
+                "delay",
+            )
+
+
+def _check_memory(plan: Plan) -> None:
+    """Raise for a network that cannot fit; a system that overcommits would kill the run later."""
+    try:
+        total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    except (AttributeError, ValueError, OSError):
+        return
+    # Python's integers, for the numbers of a mistyped file overflow others.
+    needed = 4 * sum(math.prod(buffer.shape) for buffer in plan.buffers.values())
+    if needed > total:
+        raise RequestError(
+            f"this network needs {needed / 2**30:,.0f} GiB of memory, and the machine has "
+            f"{total / 2**30:,.0f} GiB; lower nbatch, nf, nx or ny"
+        )
 
 
 def _convergence(network: Network) -> Convergence | None:

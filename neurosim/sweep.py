@@ -8,6 +8,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from multiprocessing import connection, forkserver, get_all_start_methods, get_context
 from pathlib import Path
@@ -216,7 +217,13 @@ def _run_side_by_side(
     context = _processes()
     waiting = list(enumerate(work))[::-1]
     running: dict[Any, tuple[int, Any]] = {}
-    before = _on(signal.SIGTERM, _stop)
+    stopped, stop = context.Pipe(duplex=False)
+
+    def tell(number: int, frame: object) -> None:
+        # Raising here might lose a process that has just been started.
+        stop.send(signal.Signals(number).name)
+
+    before = {number: _on(number, tell) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         while waiting or running:
             while waiting and len(running) < jobs:
@@ -226,9 +233,12 @@ def _run_side_by_side(
                 process.start()
                 theirs.close()
                 running[ours] = (number, process)
-            for ready in connection.wait(list(running)):
-                number, process = running.pop(ready)
-                keep(number, _received(ready, process, work[number]))
+            ready = connection.wait([*running, stopped])
+            if stopped in ready:
+                raise KeyboardInterrupt(stopped.recv())
+            for pipe in ready:
+                number, process = running.pop(pipe)
+                keep(number, _received(pipe, process, work[number]))
     except BaseException:
         # SIGTERM lets each write a checkpoint.
         for _, process in running.values():
@@ -237,7 +247,8 @@ def _run_side_by_side(
     finally:
         for _, process in running.values():
             process.join()
-        _on(signal.SIGTERM, before)
+        for signal_number, handler in before.items():
+            _on(signal_number, handler)
 
 
 def _processes() -> Any:
@@ -256,10 +267,6 @@ def _processes() -> Any:
     return context
 
 
-def _stop(number: int, frame: object) -> None:
-    raise KeyboardInterrupt(signal.Signals(number).name)
-
-
 def _on(number: signal.Signals, handler: Any) -> Any:
     """Set what a signal does and return what it did, where this thread may."""
     if threading.current_thread() is not threading.main_thread():
@@ -275,7 +282,9 @@ def _work(point: _Point, pipe: Any) -> None:
         row = _run_point(point)
     except KeyboardInterrupt:
         os._exit(130)
-    pipe.send(row)
+    # Nobody listens any more where the parent was killed.
+    with suppress(OSError):
+        pipe.send(row)
 
 
 def _received(pipe: Any, process: Any, point: _Point) -> SweepRow:

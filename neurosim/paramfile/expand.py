@@ -204,7 +204,6 @@ class _Expander:
             **({"initWeightsFile": files[index]} if files else {}),
             **({"frameNumber": float(spec.frameNumber)} if spec.frameNumber else {}),
             **self._learning(group, spec),
-            writeStep=spec.weightWriteStep,
         )
         self._wire(group, "TransposeConn", error, spec.name, 0, originalConnName=name)
         self._wire(group, "CloneConn", spec.name, f"{child.name}Recon", 0, originalConnName=name)

@@ -9,6 +9,7 @@ from pathlib import Path
 from neurosim.errors import ParamsError, RequestError
 from neurosim.paramfile.expand import expand
 from neurosim.paramfile.groups import Group, Sweep, Value
+from neurosim.paramfile.oldkeys import without_watchers
 from neurosim.paramfile.parser import parse_text, read_text
 from neurosim.paramfile.schema import Report, build_model
 from neurosim.paramfile.sweep import (
@@ -85,11 +86,12 @@ def load_text(
     """Read the text of a params file; like :func:`load_model` otherwise."""
     parsed = parse_text(text, filename)
     report = Report(lenient)
+    written = without_watchers(parsed.groups, report.notes)
     sweeps = readable_sweeps(parsed, report.notes)
     runs = sweep_overrides(sweeps)
-    changes = {**missing_values(parsed.groups, runs), **read_overrides(overrides)}
-    early, late = split_overrides(parsed.groups, changes)
-    groups = apply_overrides(parsed.groups, early)
+    changes = {**missing_values(written, runs), **read_overrides(overrides)}
+    early, late = split_overrides(written, changes)
+    groups = apply_overrides(written, early)
     expanded = apply_overrides(expand(groups, report), late)
     model = build_model(expanded, report, filename)
     _check_sweeps(sweeps, groups, expanded)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from difflib import get_close_matches
 
 from neurosim.errors import ParamsError
@@ -11,6 +11,7 @@ from neurosim.paramfile.groups import Group, Value
 from neurosim.paramfile.oldkeys import (
     KIND_RENAMES,
     NEUTRAL,
+    modern_groups,
     modern_names,
     our_keys,
     petavision,
@@ -81,7 +82,7 @@ def build_model(groups: Sequence[Group], report: Report, file: str = "") -> Mode
     """
     check_kinds(groups, report)
     report.raise_errors()
-    groups = tuple(replace(g, kind=KIND_RENAMES.get(g.kind, g.kind)) for g in groups)
+    groups = modern_groups(groups)
     specs = [spec for group in groups if (spec := build_spec(group, report)) is not None]
     columns = [group for group in groups if group.kind == "HyPerCol"]
     if not columns:

@@ -70,8 +70,14 @@ def readable_sweeps(parsed: Parsed, notes: list[str]) -> tuple[Sweep, ...]:
 
 def missing_values(groups: Sequence[Group], runs: Sequence[Overrides]) -> dict[str, Value]:
     """Return the first run's values of the keys that a file gives only in its sweeps."""
-    given = {f"{group.name}.{key}" for group in groups for key in group.entries}
-    return {} if not runs else {k: v for k, v in runs[0].items() if k not in given}
+    values: dict[str, Value] = {}
+    for group in groups if runs else ():
+        kind = KINDS.get(KIND_RENAMES.get(group.kind, group.kind)) or COMPACT.get(group.kind)
+        for key in conditions(kind) if kind else ():
+            target = f"{group.name}.{key}"
+            if target in runs[0] and key not in group.entries:
+                values[target] = runs[0][target]
+    return values
 
 
 def read_overrides(overrides: Overrides | Iterable[str]) -> dict[str, Value]:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from neurosim.network import ConnectionNode, Network, PatchGeometry
+from neurosim.network import ConnectionNode, Network
 from neurosim.plan.buffers import BufferTable
 from neurosim.plan.operators import Operator, Schedule
 
@@ -130,8 +130,8 @@ def _overwrites(node: ConnectionNode) -> bool:
     """Pooling discards what earlier connections put on its channel."""
     if node.kind != "PoolingConn":
         return False
-    post_view = getattr(node.spec, "updateGSynFromPostPerspective", False)
-    return POOLING[node.spec.pvpatchAccumulateType] == "max" or bool(post_view)
+    spec: Any = node.spec
+    return POOLING[spec.pvpatchAccumulateType] == "max" or spec.updateGSynFromPostPerspective
 
 
 def _deliver(
@@ -168,10 +168,3 @@ def _deliver(
         weights = weights_buffer(table, node.owner)
         kind = "gather_local" if node.transposed else "scatter_local"
     return Operator(kind, node.name, (pre, weights), (), (target,), (), scalars, when)
-
-
-def margins(geometry: PatchGeometry, kind: str) -> tuple[int, int]:
-    """Rows and columns of margin the pre layer of a delivery needs."""
-    if kind == "gather":
-        return geometry.y.fine_margin, geometry.x.fine_margin
-    return geometry.y.coarse_margin, geometry.x.coarse_margin

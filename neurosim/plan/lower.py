@@ -48,13 +48,20 @@ def lower(network: Network) -> Plan:
 
 
 def _declare_delays(table: BufferTable) -> None:
-    """Make the history buffers of layers that are read with a delay."""
-    for name in table.network.layers:
+    """Make the history buffers of layers that are read with a delay.
+
+    Learning reads the pre layer of a connection at its delay also where the
+    connection delivers nothing, and a plastic clone's at that of its original.
+    """
+    network = table.network
+    for name in network.layers:
         table.activity(name)
-    for node in table.network.connections.values():
-        if node.delivers:
-            for delay in delay_steps(table.network, node):
-                table.activity(node.pre, delay)
+    for node in network.connections.values():
+        delays = delay_steps(network, node)
+        if node.kind == "PlasticCloneConn" and node.owner is not None:
+            delays = delays + delay_steps(network, network.connections[node.owner])
+        for delay in delays:
+            table.activity(node.pre, delay)
 
 
 def _phase(table: BufferTable, phase: int) -> list[Operator]:

@@ -42,7 +42,7 @@ def lower_probes(table: BufferTable) -> Lowered:
         kind = type(spec).__name__
         if kind in TIMESCALES:
             before += _timescale(table, spec)
-            buffer, names = f"{spec.name}:timescale", ("timescale", "true", "max")
+            buffer, names = f"{spec.name}:timescale", ("timescale", "energy", "max")
         elif kind == "StatsProbe" or kind == "RequireAllZeroActivityProbe":
             buffer, names = _stats(table, spec, after), STATS
         elif kind == "ColumnEnergyProbe":

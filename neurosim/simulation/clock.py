@@ -37,6 +37,11 @@ class Clock:
         self.gates = {op.when for op in self.operators if not op.when.always}
         self.ends = set(ends)
 
+    def undisturbed(self, step: int) -> int:
+        """The last step after ``step`` before something happens that not every step does."""
+        dues = (schedule.next(step + 1) for schedule in self.gates | self.ends)
+        return min((due - 1 for due in dues if due is not None), default=step)
+
     def segment(self, first: int, limit: int) -> Segment:
         """The longest segment from step ``first`` up to step ``limit``."""
         last = limit

@@ -211,4 +211,5 @@ class Simulator:
         if self.recorded:
             self.recorded(first, named)
         if self.convergence:
-            self.step = self.convergence.follow(named[self.convergence.probe], self.step)
+            settled = self.convergence.follow(named[self.convergence.probe], self.step)
+            self.step = max(self.step, min(settled, self._clock.undisturbed(self.step)))

@@ -81,7 +81,6 @@ class SparseCoding(Spec):
     )
     errorWriteStep: Number = key(-1.0, "writeStep of the errors.", unit="time")
     reconWriteStep: Number = key(-1.0, "writeStep of the reconstructions.", unit="time")
-    weightWriteStep: Number = key(-1.0, "writeStep of the dictionaries.", unit="time")
     inputScale: NumberArray = key(
         (), "Factor on a coded input; 1 / sqrt(values in a patch) if absent."
     )

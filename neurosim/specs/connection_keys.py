@@ -57,7 +57,7 @@ class AccumulateKeys(ConnectionSpec):
 
     pvpatchAccumulateType: Annotated[
         Literal["convolve", "stochastic"], folded(convolve="convolve", stochastic="stochastic")
-    ] = key("convolve", "Sum the weighted input, or release it at random.")
+    ] = key("convolve", "Sum the weighted input; stochastic release is refused.")
 
 
 class OriginalConnKeys(ConnectionSpec):
@@ -84,15 +84,6 @@ class PatchKeys(ConnectionSpec):
             )
         if self.nfp == 0:
             raise KeyProblem("nfp", "must be > 0, or negative for the post layer's nf")
-
-
-class WeightOutputKeys(ConnectionSpec):
-    """When weights are written to the results."""
-
-    writeStep: Number = key(
-        0.0, "Time between output frames; 0: every step, negative: never.", unit="time"
-    )
-    initialWriteTime: Number = key(0.0, "Time of the first output frame.", unit="time")
 
 
 _GAUSS = When("weightInitType", ("Gauss2DWeight", "SpreadOverArborsWeight"))

@@ -13,7 +13,6 @@ from neurosim.specs.connection_keys import (
     PatchKeys,
     PlasticityKeys,
     WeightInitKeys,
-    WeightOutputKeys,
 )
 from neurosim.specs.values import Flag, Integer, Name, Number, OptionalNumber, folded
 
@@ -34,15 +33,11 @@ _PLASTIC = When("plasticityFlag", (True,))
 _DEFAULT_TAU = {"viscosity": 100.0, "simple": 0.25, "alex": 0.9}
 
 
-class HyPerConn(
-    PlasticityKeys, NormalizeKeys, WeightInitKeys, PatchKeys, WeightOutputKeys, AccumulateKeys
-):
+class HyPerConn(PlasticityKeys, NormalizeKeys, WeightInitKeys, PatchKeys, AccumulateKeys):
     """Weights that learn by the product of pre and post activity."""
 
 
-class MomentumConn(
-    PlasticityKeys, NormalizeKeys, WeightInitKeys, PatchKeys, WeightOutputKeys, AccumulateKeys
-):
+class MomentumConn(PlasticityKeys, NormalizeKeys, WeightInitKeys, PatchKeys, AccumulateKeys):
     """Weights that learn by the product of pre and post activity, with momentum."""
 
     momentumMethod: Literal["viscosity", "simple", "alex"] = key(
@@ -81,11 +76,11 @@ class MomentumConn(
             raise KeyProblem(
                 "momentumTau", "contradicts timeConstantTau; keep the one whose rule is meant"
             )
-        for name in ("timeConstantTau", "momentumTau"):
-            value = getattr(self, name)
-            share = self.momentumMethod != "viscosity" and self.reads(name)
-            if share and value is not None and value >= 1:
-                raise KeyProblem(name, f'must be < 1 for momentumMethod "{self.momentumMethod}"')
+        share = self.momentumMethod != "viscosity" and self.reads("timeConstantTau")
+        if share and self.timeConstantTau >= 1:
+            raise KeyProblem(
+                "timeConstantTau", f'must be < 1 for momentumMethod "{self.momentumMethod}"'
+            )
 
 
 class TransposeConn(OriginalConnKeys, AccumulateKeys):
@@ -104,7 +99,7 @@ class PlasticCloneConn(OriginalConnKeys, AccumulateKeys):
     """The weights of another connection, which learn from these layers too."""
 
 
-class CopyConn(NormalizeKeys, WeightOutputKeys, OriginalConnKeys, AccumulateKeys):
+class CopyConn(NormalizeKeys, OriginalConnKeys, AccumulateKeys):
     """A copy of another connection's weights, normalised on its own."""
 
 

@@ -253,7 +253,7 @@ class InputKeys(LayerSpec):
         "To mean 0 and standard deviation 1; otherwise to the range 0 to 1.",
         when=When("normalizeLuminanceFlag", (True,)),
     )
-    useInputBCflag: Flag = key(False, "Let the input fill the margins.")
+    useInputBCflag: Flag = key(False, "Let the input fill the margins; true is refused.")
     padValue: Number = key(0.0, "Value where the input does not reach.")
     subtractMean: Flag = key(
         False, "Subtract the mean over all inputs, pixel by pixel, before normalising."

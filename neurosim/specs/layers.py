@@ -127,11 +127,15 @@ class CloneVLayer(OriginalGeometry):
 class SigmoidLayer(OriginalGeometry):
     """A sigmoid of another layer's membrane potential."""
 
-    Vrest: Number = key(-70.0, "Potential at which the activity is SigmoidAlpha.")
-    VthRest: Number = key(-55.0, "Potential at which it is 1 - SigmoidAlpha.")
+    Vrest: Number = key(-70.0, "Lower reference potential.")
+    VthRest: Number = key(
+        -55.0, "Upper reference potential; half-way between the two the activity is 1/2."
+    )
     InverseFlag: Flag = key(False, "Fall from 1 to 0 instead of rising.")
     SigmoidFlag: Flag = key(True, "A true sigmoid; otherwise piecewise linear.")
-    SigmoidAlpha: Number = key(0.1, "Activity at Vrest.", ge=0, le=1)
+    SigmoidAlpha: Number = key(
+        0.1, "Steepness: the smaller, the steeper between the two potentials.", ge=0, le=1
+    )
 
 
 _MAXMIN = When("rescaleMethod", ("maxmin",))

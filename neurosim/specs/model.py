@@ -14,7 +14,6 @@ from neurosim.specs.connection_keys import (
     ConnectionSpec,
     PatchKeys,
     WeightInitKeys,
-    WeightOutputKeys,
 )
 from neurosim.specs.connections import FeedbackConn
 from neurosim.specs.layer_keys import LayerSpec, OriginalGeometry
@@ -180,7 +179,7 @@ def _turned(model: Model, spec: FeedbackConn) -> ConnectionSpec:
 def _timed(model: Model, spec: Spec) -> Spec:
     """Fill in the output step, the features of the patch and the orientations."""
     changes: dict[str, float] = {}
-    if isinstance(spec, LayerSpec | WeightOutputKeys) and spec.writeStep == 0:
+    if isinstance(spec, LayerSpec) and spec.writeStep == 0:
         changes["writeStep"] = model.column.dt
     if isinstance(spec, PatchKeys) and spec.nfp < 0 and spec.postLayerName in model.layers:
         changes["nfp"] = model.layers[spec.postLayerName].nf

@@ -108,6 +108,10 @@ def test_delays_count_steps_of_published_activity() -> None:
                         join("IdentConn", "CountToBelow", delay=[3]))  # fmt: skip
     assert history(made, "Late", 7) == [0, 0, 0, 1, 2, 3, 4]
     assert history(made_again, "Below", 7) == [0, 0, 0, 0, 1, 2, 3]
+    for first in (counter(), ""):
+        beside = linear("Beside", nf=1) + join("IdentConn", "CountToBeside", delay=[3])
+        made = single(first, beside, "" if first else counter())
+        assert history(made, "Beside", 7) == [0, 0, 0, 0, 1, 2, 3]
 
 
 def test_delays_of_a_triggered_layer_also_count_steps(tmp_path: Path) -> None:
@@ -182,6 +186,8 @@ def test_maximum_pooling_discards_what_was_delivered_before() -> None:
     assert value(single(two, out, pool, inhibitory, steps=1), "Out") == 1
     summed = pool.replace("max", "sum")
     assert value(single(two, out, summed, ident, steps=1), "Out") == 3
+    from_post = summed.replace("{\n", "{\n    updateGSynFromPostPerspective = true;\n")
+    assert value(single(two, out, from_post, ident, steps=1), "Out") == 2
     alone = summed.replace("}", "updateGSynFromPostPerspective = true; }")
     assert value(single(two, out, alone, ident, steps=1), "Out") == 2
 
