@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import sys
+import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -277,7 +278,10 @@ def main(arguments: list[str] | None = None) -> int:
         number where one stopped the run.
     """
     try:
-        return int(app(arguments, prog_name="neurosim", standalone_mode=False) or 0)
+        with warnings.catch_warnings():
+            # Numbers that overflow are told with their layer and step.
+            warnings.simplefilter("ignore", RuntimeWarning)
+            return int(app(arguments, prog_name="neurosim", standalone_mode=False) or 0)
     except _UsageError as error:
         if type(error).__name__ == "NoArgsIsHelpError":
             error.show()

@@ -21,12 +21,14 @@ from neurosim.plan import Plan, initial_state, lower
 from neurosim.plan.schedules import layer_schedule
 from neurosim.plan.state import DEFAULT_SEED
 from neurosim.simulation import Convergence, Simulator, Stimulus
+from neurosim.specs import Model
 from neurosim.stimuli.feeds import Feed, open_feeds
 
 Overrides = Mapping[str, Any] | Iterable[str]
 
-#: Steps of the longest delay: each keeps a copy of a layer.
-LONGEST_DELAY = 10_000
+#: Largest patch, number of arbors, delay and display in steps: more is surely a mistake, and would
+#: take for ever to prepare or overflow.
+LIMITS = {"nxp": 4096, "nyp": 4096, "numAxonalArbors": 1024, "delay": 10_000, "displayPeriod": 1e12}
 
 #: Layers that read another one directly, with the key that names it.
 LIVE_READERS = {
@@ -102,6 +104,7 @@ class Experiment:
         model = self.loaded.model
         if model.column.randomSeed is None:
             model = model.replace(model.column.replace(randomSeed=DEFAULT_SEED))
+        _check_limits(model)
         return build_network(model)
 
     @property
@@ -112,7 +115,6 @@ class Experiment:
     @cached_property
     def plan(self) -> Plan:
         """Buffers and operators."""
-        _check_delays(self.network)
         return lower(self.network)
 
     @property
@@ -200,17 +202,18 @@ class Experiment:
         return simulator
 
 
-def _check_delays(network: Network) -> None:
-    """Raise for a delay that is surely a mistake, and would take for ever to prepare."""
-    for name, node in network.connections.items():
-        longest = max(node.spec.delay, default=0) / network.model.column.dt
-        if longest > LONGEST_DELAY:
-            raise network.model.error(
-                name,
-                f"delay is {longest:g} steps; it must be at most {LONGEST_DELAY}, for each step "
-                "keeps a copy of the layer",
-                "delay",
-            )
+def _check_limits(model: Model) -> None:
+    """Raise for numbers beyond what any network can mean."""
+    for spec in model.objects:
+        for key, limit in LIMITS.items():
+            given: Any = getattr(spec, key, 0)
+            value = max(given, default=0) if isinstance(given, tuple) else given
+            steps = key in ("delay", "displayPeriod")
+            if (value / model.column.dt if steps else value) > limit:
+                unit = " steps" if steps else ""
+                cure = "; 0 shows an input for ever" if key == "displayPeriod" else ""
+                message = f"{key} = {value:g}: the limit is {limit:g}{unit}{cure}"
+                raise model.error(spec.name, message, key)
 
 
 def _check_memory(plan: Plan) -> None:

@@ -126,6 +126,18 @@ def without_watchers(groups: Sequence[Group], notes: list[str]) -> tuple[Group, 
     return tuple(group for group in groups if group.kind not in WATCHERS)
 
 
+def ambiguous(groups: Sequence[Group]) -> list[str]:
+    """Return a note on each key whose meaning changed between PetaVision's versions."""
+    return [
+        f"{group.where('VThresh')}: {group.title}: VThresh: PetaVision before 2019 zeroed the "
+        "potentials on both sides of 0 here; as in later versions, those below VThresh give AMin"
+        for group in groups
+        if group.kind == "ANNErrorLayer"
+        and isinstance(threshold := group.get("VThresh"), float)
+        and threshold > -1e38
+    ]
+
+
 def modern_groups(groups: Sequence[Group]) -> tuple[Group, ...]:
     """Return groups of kinds of today that mean what the written ones mean in PetaVision."""
     column = next((group for group in groups if group.kind == "HyPerCol"), None)

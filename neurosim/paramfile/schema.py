@@ -11,6 +11,7 @@ from neurosim.paramfile.groups import Group, Value
 from neurosim.paramfile.oldkeys import (
     KIND_RENAMES,
     NEUTRAL,
+    ambiguous,
     modern_groups,
     modern_names,
     our_keys,
@@ -82,6 +83,7 @@ def build_model(groups: Sequence[Group], report: Report, file: str = "") -> Mode
     """
     check_kinds(groups, report)
     report.raise_errors()
+    report.notes += ambiguous(groups)
     groups = modern_groups(groups)
     specs = [spec for group in groups if (spec := build_spec(group, report)) is not None]
     columns = [group for group in groups if group.kind == "HyPerCol"]

@@ -29,8 +29,9 @@ def layer_schedule(network: Network, name: str) -> Schedule | None:
     while True:
         kind = type(spec).__name__
         if kind in INPUTS:
-            period = steps(network, spec.displayPeriod)
-            return Schedule(1, max(period, 0)).shifted(offset)
+            # A period shorter than a step is a step; no period is for ever.
+            period = max(1, steps(network, spec.displayPeriod)) if spec.displayPeriod > 0 else 0
+            return Schedule(1, period).shifted(offset)
         if kind == "ConstantLayer":
             return None
         if kind == "NameLayer" and spec.labelSource:

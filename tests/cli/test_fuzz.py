@@ -6,13 +6,14 @@ import random
 import re
 import struct
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import h5py
 import numpy as np
 import pytest
 
+import neurosim
 from neurosim.cli import main
 from neurosim.run import run_experiment
 from neurosim.stimuli.pvp import write_activity, write_sparse_activity, write_weights
@@ -27,12 +28,13 @@ SparseCoding "V1" = { codes = "Face"; patchSize = 4; stride = 2; features = 8; V
 SparseCoding "V2" = { codes = "V1"; patchSize = 4; stride = 2; features = 8; VThresh = 0.1; };
 """
 BRIEF = LEARNING.replace("stopTime = 240", "stopTime = 3")
+Damage = Callable[[Path], object]
 TOKEN = re.compile(r'"[^"\n]*"|[A-Za-z_]\w*|[-+.\d][\w.]*|\S')
-STRANGE = ('""', '"', "};", "{", "=", ";", "[", "@", "-1", "0", "0.3", "1e9", "1e400", "NULL",
-           "true", "infinity", '"V1"', '"no such thing"', "[]", "[1,2]", "7", "HyPerLayer")  # fmt: skip
+STRANGE = (
+    *('""', '"', "};", "{", "=", ";", "[", "@", "-1", "0", "0.3", "1e9", "1e400", "NULL", "true"),
+    *("infinity", '"V1"', '"no such thing"', "[]", "[1,2]", "7", "HyPerLayer"),
+)
 PLACE = re.compile(r"(^|\s)[\w./-]*f\.params(:\d+){0,2}: |^[\w./\[\]-]+: ")
-
-
 
 
 def originals() -> list[str]:
@@ -111,100 +113,157 @@ def cut(path: Path, share: float) -> None:
     path.write_bytes(path.read_bytes()[: int(share * path.stat().st_size)])
 
 
-def weights(folder: Path) -> None:
-    write_weights(folder / "w.pvp", np.ones((1, 16, 4, 4, 3)), (1, 1, 16))
-
-
-def frames(folder: Path) -> None:
-    write_activity(folder / "a.pvp", np.ones((3, 8, 8, 3)))
-
-
-def potential(folder: Path) -> None:
-    write_activity(folder / "v.pvp", np.ones((3, 4, 4, 16)))
-
-
 def dataset(folder: Path, values: object, name: str = "x") -> None:
     with h5py.File(folder / "a.h5", "w") as file:
         file[name] = values
 
 
-INPUT, WEIGHTS = "Input.inputPath=", ("V1ToError.weightInitType=FileWeight",)
-FILEV = ("V1.InitVType=InitVFromFile", "V1.Vfilename=v.pvp")
-CLASSES = 'FilenameParsingLayer "Class" = { nf = 2; inputLayerName = "Input"; classList = "c.txt"; };'
+def frames(name: str, *shape: int, **damage: object) -> Damage:
+    """A file of activities, then cut, or patched at a position."""
+    return _pvp(lambda path: write_activity(path, np.ones(shape)), name, **damage)
+
+
+def weights(name: str, kernels: int = 16, **damage: object) -> Damage:
+    def write(path: Path) -> None:
+        write_weights(path, np.ones((1, kernels, 4, 4, 3)), (1, 1, kernels))
+
+    return _pvp(write, name, **damage)
+
+
+def _pvp(
+    write: Callable[[Path], object],
+    name: str,
+    share: float = 1.0,
+    at: int | None = None,
+    new: bytes = b"",
+) -> Damage:
+    def damage(folder: Path) -> None:
+        write(folder / name)
+        cut(folder / name, share)
+        if at is not None:
+            patched(folder / name, at, new)
+
+    return damage
+
+
+def sparse_frames(folder: Path) -> None:
+    write_sparse_activity(folder / "a.pvp", [([0, 3], [1.0, 2.0])], (8, 8, 3))
+    patched(folder / "a.pvp", 92, int32(10**6))
+
+
+def content(name: str, data: bytes) -> Damage:
+    return lambda folder: (folder / name).write_bytes(data)
+
+
+def nothing(folder: Path) -> None:
+    """Leave everything as it is: a file is missing."""
+
+
+NAN = struct.pack("<f", np.nan)
+ONE, TWO = b"images/picture_0.png", b"images/picture_1.png"
+
+#: inputPath -> how it is damaged. The message names the path, or what follows "->".
+INPUTS: list[tuple[str, Damage]] = [
+    ("images -> picture_3.png", content("images/picture_3.png", b"")),
+    ("images -> picture_4.png", lambda f: cut(f / "images/picture_4.png", 0.6)),
+    ("images -> picture_0.png", content("images/picture_0.png", b"not a picture")),
+    ("d.png", lambda f: (f / "d.png").mkdir()),
+    ("gone.png", nothing),
+    ("x.jpg", content("x.jpg", b"\x89PNG")),
+    ("nowhere.png", lambda f: (f / "nowhere.png").symlink_to("no")),
+    ("itself.png", lambda f: (f / "itself.png").symlink_to("itself.png")),
+    ("a.xyz", content("a.xyz", b"12")),
+    ("empty.txt", content("empty.txt", b"\n")),
+    ("binary.txt", content("binary.txt", b"\xff\xfe\x00")),
+    ("two.txt -> two.txt:2: gone.png", content("two.txt", ONE + b"\ngone.png\n")),
+    ("half.txt", content("half.txt", ONE + b"\tA\n" + TWO + b"\n")),
+    ("gone.txt", nothing),
+    ("empty", lambda f: (f / "empty").mkdir()),
+    ("nofolder", nothing),
+    ("http://example.org/a.png", nothing),
+    ("synthetic-faces:x", nothing),
+    ("a.h5:/x -> a.h5", content("a.h5", b"no" * 99)),
+    ("gone.h5:/x -> gone.h5", nothing),
+    ("a.h5:/y -> a.h5", lambda f: dataset(f, np.ones((2, 8, 8, 3)))),
+    ("a.h5:/x -> a.h5 rank", lambda f: dataset(f, np.ones(5))),
+    ("a.h5:/x -> a.h5 texts", lambda f: dataset(f, [b"a", b"b"])),
+    ("a.h5:/x -> a.h5 nan", lambda f: dataset(f, np.full((2, 8, 8, 3), np.nan))),
+    ("a.h5:/x -> a.h5 cut", lambda f: (dataset(f, np.ones((9, 8, 8, 3))), cut(f / "a.h5", 0.5))),
+    ("a.h5:/x -> Input", lambda f: dataset(f, np.ones((2, 8, 8, 5)))),
+    ("a.pvp -> a.pvp empty", content("a.pvp", b"")),
+    ("a.pvp -> a.pvp cut", frames("a.pvp", 3, 8, 8, 3, share=0.7)),
+    ("a.pvp -> a.pvp header", frames("a.pvp", 3, 8, 8, 3, at=0, new=int32(7))),
+    ("a.pvp -> a.pvp type", frames("a.pvp", 3, 8, 8, 3, at=8, new=int32(99))),
+    ("a.pvp -> a.pvp size", frames("a.pvp", 3, 8, 8, 3, at=12, new=int32(-3))),
+    ("a.pvp -> a.pvp nan", frames("a.pvp", 3, 8, 8, 3, at=92, new=NAN)),
+    ("a.pvp -> a.pvp sparse", sparse_frames),
+    ("a.pvp -> a.pvp weights", weights("a.pvp")),
+]
+
+FILE_WEIGHTS = ("V1ToError.weightInitType=FileWeight", "V1ToError.initWeightsFile=w.pvp")
+WEIGHTS: dict[str, Damage] = {
+    "gone": nothing,
+    "cut": weights("w.pvp", share=0.5),
+    "header": weights("w.pvp", at=80, new=int32(0)),
+    "text": content("w.pvp", b"1 2 3"),
+    "shape": weights("w.pvp", kernels=9),
+    "frames": frames("w.pvp", 3, 8, 8, 3),
+}
+FILE_V = ("V1.InitVType=InitVFromFile", "V1.Vfilename=v.pvp")
+POTENTIALS: dict[str, Damage] = {
+    "gone": nothing,
+    "cut": frames("v.pvp", 3, 4, 4, 16, share=0.3),
+    "shape": frames("v.pvp", 3, 2, 2, 2),
+    "text": content("v.pvp", b"x"),
+}
+CLASSES = """FilenameParsingLayer "Class" = {
+    nf = 2; inputLayerName = "Input"; classList = "c.txt";
+};"""
 NAMES = 'NameLayer "Name" = { nxScale = 4; namesPath = "n.txt"; };'
-LABELS = 'NameLayer "Name" = { nf = 2; nxScale = 4; labelSource = "Input"; };'
-W = ("V1ToError.initWeightsFile=w.pvp", *WEIGHTS)
-
-Damage = Callable[[Path], object]
-# What is damaged: the file named in the message, how, what is set, what is added to the params.
-DAMAGED: dict[str, tuple[str, Damage, tuple[str, ...], str]] = {
-    "png empty": ("picture_3.png", lambda f: (f / "images/picture_3.png").write_bytes(b""), (), ""),
-    "png cut": ("picture_3.png", lambda f: cut(f / "images/picture_3.png", 0.6), (), ""),
-    "png text": ("picture_0.png", lambda f: (f / "images/picture_0.png").write_text("no"), (), ""),
-    "png a folder": (
-        "d.png",
-        lambda f: (f / "d.png").mkdir(),
-        (INPUT + "d.png",),
-        "",
-    ),
-    "png gone": ("gone.png", lambda f: None, (INPUT + "gone.png",), ""),
-    "jpg is a png cut": ("x.jpg", lambda f: (f / "x.jpg").write_bytes(b"\x89PNG"), (INPUT + "x.jpg",), ""),
-    "link to nowhere": ("l.png", lambda f: (f / "l.png").symlink_to("no"), (INPUT + "l.png",), ""),
-    "link to itself": ("l.png", lambda f: (f / "l.png").symlink_to("l.png"), (INPUT + "l.png",), ""),
-    "unknown suffix": ("a.xyz", lambda f: (f / "a.xyz").write_bytes(b"12"), (INPUT + "a.xyz",), ""),
-    "list empty": ("l.txt", lambda f: (f / "l.txt").write_text("\n"), (INPUT + "l.txt",), ""),
-    "list binary": ("l.txt", lambda f: (f / "l.txt").write_bytes(b"\xff\xfe\x00"), (INPUT + "l.txt",), ""),
-    "list of nothing": ("l.txt:2", lambda f: (f / "l.txt").write_text("images/picture_0.png\ngone.png\n"), (INPUT + "l.txt",), ""),
-    "list half labelled": ("l.txt", lambda f: (f / "l.txt").write_text("images/picture_0.png\tA\nimages/picture_1.png\n"), (INPUT + "l.txt",), ""),
-    "list gone": ("gone.txt", lambda f: None, (INPUT + "gone.txt",), ""),
-    "folder empty": ("empty", lambda f: (f / "empty").mkdir(), (INPUT + "empty",), ""),
-    "folder gone": ("nofolder", lambda f: None, (INPUT + "nofolder",), ""),
-    "address": ("http", lambda f: None, (INPUT + "http://example.org/a.png",), ""),
-    "faces of no split": ("synthetic-faces:x", lambda f: None, (INPUT + "synthetic-faces:x",), ""),
-    "hdf5 text": ("a.h5", lambda f: (f / "a.h5").write_text("no" * 99), (INPUT + "a.h5:/x",), ""),
-    "hdf5 gone": ("a.h5", lambda f: None, (INPUT + "a.h5:/x",), ""),
-    "hdf5 no dataset": ("a.h5", lambda f: dataset(f, np.ones((2, 8, 8, 3)), "y"), (INPUT + "a.h5:/x",), ""),
-    "hdf5 rank": ("a.h5", lambda f: dataset(f, np.ones(5)), (INPUT + "a.h5:/x",), ""),
-    "hdf5 texts": ("a.h5", lambda f: dataset(f, [b"a", b"b"]), (INPUT + "a.h5:/x",), ""),
-    "hdf5 nan": ("a.h5", lambda f: dataset(f, np.full((2, 8, 8, 3), np.nan)), (INPUT + "a.h5:/x",), ""),
-    "hdf5 cut": ("a.h5", lambda f: (dataset(f, np.ones((2, 8, 8, 3))), cut(f / "a.h5", 0.5)), (INPUT + "a.h5:/x",), ""),
-    "hdf5 channels": ("Input", lambda f: dataset(f, np.ones((2, 8, 8, 5))), (INPUT + "a.h5:/x",), ""),
-    "pvp empty": ("a.pvp", lambda f: (f / "a.pvp").write_bytes(b""), (INPUT + "a.pvp",), ""),
-    "pvp cut": ("a.pvp", lambda f: (frames(f), cut(f / "a.pvp", 0.7)), (INPUT + "a.pvp",), ""),
-    "pvp header": ("a.pvp", lambda f: (frames(f), patched(f / "a.pvp", 0, int32(7))), (INPUT + "a.pvp",), ""),
-    "pvp type": ("a.pvp", lambda f: (frames(f), patched(f / "a.pvp", 8, int32(99))), (INPUT + "a.pvp",), ""),
-    "pvp size": ("a.pvp", lambda f: (frames(f), patched(f / "a.pvp", 12, int32(-3))), (INPUT + "a.pvp",), ""),
-    "pvp nan": ("a.pvp", lambda f: (frames(f), patched(f / "a.pvp", 92, struct.pack("<f", np.nan))), (INPUT + "a.pvp",), ""),
-    "pvp sparse": ("a.pvp", lambda f: (write_sparse_activity(f / "a.pvp", [([0, 3], [1.0, 2.0])], (8, 8, 3)), patched(f / "a.pvp", 92, int32(10**6))), (INPUT + "a.pvp",), ""),
-    "pvp is weights": ("a.pvp", lambda f: (weights(f), (f / "w.pvp").rename(f / "a.pvp")), (INPUT + "a.pvp",), ""),
-    "weights gone": ("w.pvp", lambda f: None, W, ""),
-    "weights cut": ("w.pvp", lambda f: (weights(f), cut(f / "w.pvp", 0.5)), W, ""),
-    "weights header": ("w.pvp", lambda f: (weights(f), patched(f / "w.pvp", 80, int32(0))), W, ""),
-    "weights text": ("w.pvp", lambda f: (f / "w.pvp").write_text("1 2 3"), W, ""),
-    "weights shape": ("w.pvp", lambda f: write_weights(f / "w.pvp", np.ones((1, 9, 4, 4, 3)), (1, 1, 9)), W, ""),
-    "weights are frames": ("w.pvp", lambda f: (frames(f), (f / "a.pvp").rename(f / "w.pvp")), W, ""),
-    "potential gone": ("v.pvp", lambda f: None, FILEV, ""),
-    "potential cut": ("v.pvp", lambda f: (potential(f), cut(f / "v.pvp", 0.3)), FILEV, ""),
-    "potential shape": ("v.pvp", lambda f: write_activity(f / "v.pvp", np.ones((3, 2, 2, 2))), FILEV, ""),
-    "potential text": ("v.pvp", lambda f: (f / "v.pvp").write_text("x"), FILEV, ""),
-    "classes gone": ("c.txt", lambda f: None, (), CLASSES),
-    "classes binary": ("c.txt", lambda f: (f / "c.txt").write_bytes(b"\xff\xfe\x00\x80"), (), CLASSES),
-    "classes too many": ("c.txt", lambda f: (f / "c.txt").write_text("a\nb\nc\n"), (), CLASSES),
-    "classes a folder": ("c.txt", lambda f: (f / "c.txt").mkdir(), (), CLASSES),
-    "names gone": ("n.txt", lambda f: None, (), NAMES),
-    "names empty": ("n.txt", lambda f: (f / "n.txt").write_text(""), (), NAMES),
-    "names binary": ("n.txt", lambda f: (f / "n.txt").write_bytes(b"\xff\x80"), (), NAMES),
-    "names in colour": ("Name", lambda f: None, (), LABELS),
-    "params with no text": ("f.params", lambda f: (f / "f.params").write_bytes(b"\xff\x00\x80"), (), ""),
-    "include of nothing": ("gone.params", lambda f: None, (), '#include "gone.params";'),
-}  # fmt: skip
+GREY = 'NameLayer "Name" = { nf = 2; nxScale = 4; labelSource = "Input"; };'
+#: What is added to the params, the name in the message, and the damage.
+ADDED: dict[str, tuple[str, str, Damage]] = {
+    "classes gone": (CLASSES, "c.txt", nothing),
+    "classes binary": (CLASSES, "c.txt", content("c.txt", b"\xff\xfe\x00\x80")),
+    "classes too many": (CLASSES, "c.txt", content("c.txt", b"a\nb\nc\n")),
+    "classes a folder": (CLASSES, "c.txt", lambda f: (f / "c.txt").mkdir()),
+    "names gone": (NAMES, "n.txt", nothing),
+    "names empty": (NAMES, "n.txt", content("n.txt", b"")),
+    "names binary": (NAMES, "n.txt", content("n.txt", b"\xff\x80")),
+    "names in colour": (GREY, "Name", nothing),
+    "include of nothing": ('#include "gone.params";', "gone.params", nothing),
+    "no text at all": ("", "f.params", content("f.params", b"\xff\x00\x80")),
+}
 
 
-@pytest.mark.parametrize("case", DAMAGED)
+def damaged() -> Iterator[tuple[str, str, Damage, tuple[str, ...], str]]:
+    """Name, what the message holds, the damage, what is set and what is added."""
+    for told, damage in INPUTS:
+        path, _, names = told.partition(" -> ")
+        # A last word only tells cases apart.
+        marked = names.startswith(path.partition(":")[0]) and ": " not in names
+        word = names.split()[0] if marked else names
+        yield told, word or path, damage, (f"Input.inputPath={path}",), ""
+    for case, damage in WEIGHTS.items():
+        yield f"weights {case}", "w.pvp", damage, FILE_WEIGHTS, ""
+    for case, damage in POTENTIALS.items():
+        yield f"potential {case}", "v.pvp", damage, FILE_V, ""
+    for case, (more, name, damage) in ADDED.items():
+        yield case, name, damage, (), more
+
+
+CASES = {case[0]: case[1:] for case in damaged()}
+
+
+def test_there_are_fifty_damaged_inputs() -> None:
+    assert len(CASES) >= 50
+
+
+@pytest.mark.parametrize("case", CASES)
 def test_damaged_input(
     case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    name, damage, settings, more = DAMAGED[case]
+    name, damage, settings, more = CASES[case]
     monkeypatch.chdir(tmp_path)
     write_network(tmp_path, BRIEF + more + "\n").rename("f.params")
     damage(tmp_path)
@@ -229,8 +288,6 @@ CHECKPOINTS: dict[str, Damage] = {
 def test_damaged_checkpoint(
     case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    import neurosim
-
     monkeypatch.chdir(tmp_path)
     write_network(tmp_path, BRIEF)
     run_experiment(neurosim.load("net.params"), "old")
@@ -252,8 +309,6 @@ def test_damaged_checkpoint(
 def test_a_damaged_run_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    import neurosim
-
     monkeypatch.chdir(tmp_path)
     write_network(tmp_path, BRIEF)
     run_experiment(neurosim.load("net.params"), "old")
