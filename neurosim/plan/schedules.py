@@ -28,13 +28,13 @@ def layer_schedule(network: Network, name: str) -> Schedule | None:
     spec: Any = network.layers[name].spec
     while True:
         kind = type(spec).__name__
-        if kind in INPUTS:
+        if kind in INPUTS or (kind == "NameLayer" and not spec.labelSource):
             # A period shorter than a step is a step; no period is for ever.
             period = max(1, steps(network, spec.displayPeriod)) if spec.displayPeriod > 0 else 0
             return Schedule(1, period).shifted(offset)
         if kind == "ConstantLayer":
             return None
-        if kind == "NameLayer" and spec.labelSource:
+        if kind == "NameLayer":
             follow = spec.labelSource
         elif kind == "FilenameParsingLayer":
             follow = spec.inputLayerName

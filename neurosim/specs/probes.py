@@ -72,7 +72,7 @@ class ColumnEnergyProbe(CoefficientKeys):
 class L2NormProbe(NormKeys, CoefficientKeys):
     """The Euclidean norm of the activity, to a power."""
 
-    exponent: Number = key(1.0, "Power of the norm; 2 gives the sum of squares.")
+    exponent: Number = key(1.0, "Power of the norm; 2 gives the sum of squares.", ge=0, le=8)
 
 
 class L1NormProbe(NormKeys, CoefficientKeys):
