@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import Any
 
+import numpy as np
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.progress import (
@@ -24,6 +25,7 @@ from rich.text import Text
 from neurosim.errors import RequestError
 from neurosim.paramfile import write_groups
 from neurosim.plan.cost import plan_cost
+from neurosim.record.reader import open_run
 from neurosim.specs.base import literal
 
 STAGES = ("groups", "specs", "graph", "plan")
@@ -161,8 +163,29 @@ def summary(experiment: Any, outcome: Any) -> str:
         lines.append(
             f"note     the faces of {', '.join(drawn)} are drawn by the program, not photographs"
         )
+    lines[1:1] = _learned(experiment, outcome)
     lines += [f"note     {note}" for note in outcome.notes]
     return "\n".join(lines)
+
+
+def _learned(experiment: Any, outcome: Any) -> list[str]:
+    """Squared errors at the end of the first and the last display of a run that learns."""
+    periods = [round(when.every) for when in experiment.displays() if when.every]
+    errors = [n for n, c in experiment.plan.probes.items() if c.kind == "L2NormProbe"]
+    if not experiment.plan.learn or not periods or not errors:
+        return []
+    ends = np.arange(periods[0], outcome.step + 1, periods[0]) * experiment.dt
+    changes = []
+    with open_run(outcome.output) as run:
+        for name in errors:
+            times = run.probes[name].time[:]
+            at = np.flatnonzero(np.isin(np.round(times, 6), np.round(ends, 6)))
+            if len(at) > 1:
+                first, last = (float(run.probes[name].value[i].mean()) for i in at[[0, -1]])
+                changes.append(f"{name} {first:.4g} -> {last:.4g}")
+    if not changes:
+        return []
+    return [f"learned  from the first display to the last: {', '.join(changes)} (batch means)"]
 
 
 def _ending(experiment: Any, outcome: Any) -> str:

@@ -17,7 +17,7 @@ from neurosim.backends import choose_backend
 from neurosim.errors import ParamsError, RequestError
 from neurosim.network import Network, build_network
 from neurosim.paramfile import Loaded, load_model, load_text, read_overrides, write_model
-from neurosim.plan import Plan, initial_state, lower
+from neurosim.plan import Plan, Schedule, initial_state, lower
 from neurosim.plan.schedules import layer_schedule
 from neurosim.plan.state import DEFAULT_SEED
 from neurosim.simulation import Convergence, Simulator, Stimulus
@@ -126,6 +126,12 @@ class Experiment:
     def dt(self) -> float:
         """Simulated time of one step."""
         return self.network.model.column.dt
+
+    def displays(self) -> list[Schedule]:
+        """When each input layer shows something new."""
+        kinds = ("ImageLayer", "PvpLayer")
+        names = [n for n, node in self.network.layers.items() if node.kind in kinds]
+        return [when for n in names if (when := layer_schedule(self.network, n)) is not None]
 
     @property
     def steps(self) -> int:

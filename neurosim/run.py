@@ -41,6 +41,10 @@ from neurosim.stimuli.feeds import Feed, ImageFeed
 REPORT = 0.2
 
 
+#: Attribute of a run: how many threads share its images, on which rounding depends.
+THREADS = "threads"
+
+
 @dataclass(frozen=True)
 class Progress:
     """Where a run stands, for a progress bar.
@@ -147,7 +151,9 @@ def run_experiment(
     start = restored or warm_start(experiment)
     feeds = experiment.feeds(start.means if start else None)
     recorder = ProbeRecorder(experiment.network, experiment.plan)
+    had = int(restored.attrs.get(THREADS, 0)) if restored else 0
     try:
+        threads = had if threads is None and had else threads
         simulator = experiment.simulator(backend, dtype, threads, feeds, recorder)
     except MemoryError:
         raise RunFailedError(
@@ -157,6 +163,7 @@ def run_experiment(
     settings = {"backend": simulator.backend.name, "dtype": _precision(backend, dtype)}
     if restored:
         restored.check_settings(settings, folder)
+    settings[THREADS] = str(getattr(simulator.backend, THREADS, 1))
     _begin(experiment, simulator, start)
     writer, identity = _writer(experiment, feeds, folder, settings, restored, resume or overwrite)
     with _running(writer):
@@ -169,8 +176,13 @@ def run_experiment(
         checkpoints = Checkpoints(experiment, folder, writer, feeds, recorder, identity)
         simulator.observers.append(checkpoints)
         outcome = _drive(experiment, simulator, checkpoints, recorder, folder, progress, restored)
-        notes = recorder.end() if outcome.finished else []
+        notes = list(recorder.end()) if outcome.finished else []
         writer.close(finished=outcome.finished)
+    if had and had != int(settings[THREADS]):
+        notes.append(
+            f"resumed on {settings[THREADS]} threads a run begun on {had}; the last digits may "
+            "differ from a run that was never stopped"
+        )
     return replace(outcome, notes=(*outcome.notes, *notes))
 
 

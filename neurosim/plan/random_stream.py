@@ -13,6 +13,11 @@ import numpy as np
 from neurosim.errors import RequestError
 
 _WORD = np.float64(2.0**32)
+#: Constants of the three components, one a row.
+_FEEDBACK = np.array([[13], [2], [3]], np.uint32)
+_TAP = np.array([[19], [25], [11]], np.uint32)
+_MASK = np.array([[0xFFFFFFFE], [0xFFFFFFF8], [0xFFFFFFF0]], np.uint32)
+_SHIFT = np.array([[12], [4], [17]], np.uint32)
 SMALLEST_SEED = 10_000_000
 
 
@@ -48,7 +53,7 @@ class Tausworthe:
         with np.errstate(over="ignore"):
             first = seeds * np.uint32(69069)
             second = first * np.uint32(69069)
-            self.state = [first, second, second * np.uint32(69069)]
+            self.state = np.stack([first, second, second * np.uint32(69069)])
         for _ in range(6):
             self.draw()
 
@@ -60,15 +65,11 @@ class Tausworthe:
         active : bool array (n,), optional
             Generators that advance; the others keep their state.
         """
-        s1, s2, s3 = self.state
-        u = np.uint32
-        new = [
-            ((s1 & u(0xFFFFFFFE)) << u(12)) ^ (((s1 << u(13)) ^ s1) >> u(19)),
-            ((s2 & u(0xFFFFFFF8)) << u(4)) ^ (((s2 << u(2)) ^ s2) >> u(25)),
-            ((s3 & u(0xFFFFFFF0)) << u(17)) ^ (((s3 << u(3)) ^ s3) >> u(11)),
-        ]
-        if active is not None:
-            new = [np.where(active, n, s) for n, s in zip(new, self.state, strict=True)]
+        new = (self.state << _FEEDBACK) ^ self.state
+        new >>= _TAP
+        new ^= (self.state & _MASK) << _SHIFT
+        if active is not None and not active.all():
+            new = np.where(active, new, self.state)
         self.state = new
         return new[0] ^ new[1] ^ new[2]
 
@@ -82,7 +83,7 @@ class Tausworthe:
 
     def normal(self) -> np.ndarray:
         """Standard normal deviates by the polar method, a fresh pair each time."""
-        n = self.state[0].shape
+        n = self.state.shape[1]
         result = np.zeros(n, np.float32)
         waiting = np.ones(n, bool)
         while waiting.any():

@@ -93,7 +93,7 @@ def initial_potential(
     places = shape.ny * shape.nx
     stream = seeds.generators(places * network.nbatch)
     # All batch elements draw from the generators of the first.
-    stream.state = [s[:places] for s in stream.state]
+    stream.state = stream.state[:, :places]
     v = np.empty((network.nbatch, shape.nf, places), np.float32)
     for b in range(network.nbatch):
         for f in range(shape.nf):

@@ -51,7 +51,7 @@ def initial_weights(
     numbers, count = _patch_numbers(network, node)
     if spec.weightInitType in RANDOM:
         generators = seeds.generators(count)
-        generators.state = [s[numbers] for s in generators.state]
+        generators.state = generators.state[:, numbers]
         return initialiser(node, shape, generators)
     if spec.weightInitType == "UniformWeight":
         return initialiser(node, shape, numbers)
@@ -138,12 +138,18 @@ def _uniform_random(node: ConnectionNode, shape: Shape, kernels: Tausworthe) -> 
         zeros = np.full(count, size - spec.minNNZ)
         for n in range(size):
             value = low + (width * kernels.draw()).astype(np.float32)
-            may = zeros > 0
-            if may.any():
-                none = may & (kernels.draw(may).astype(np.float32) < limit)
-                value = np.where(none, np.float32(0), value)
+            # No kernel can have used up its zeros before as many weights are drawn.
+            may = None if n < size - spec.minNNZ else zeros > 0
+            if may is None or may.any():
+                none = kernels.draw(may).astype(np.float32) < limit
+                if may is not None:
+                    none &= may
+                value[none] = 0
                 zeros -= none
-            weights[arbor, (n + start) % size, columns] = value
+            if spec.minNNZ:
+                weights[arbor, (n + start) % size, columns] = value
+            else:
+                weights[arbor, n] = value
     return np.ascontiguousarray(weights.transpose(0, 2, 1)).reshape(shape)
 
 

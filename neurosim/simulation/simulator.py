@@ -176,7 +176,7 @@ class Simulator:
         self.step = segment.last
         self.executed += segment.steps
         self._learn()
-        self._after(segment.first, values)
+        self._after(segment.first, values, last_step)
         spent = (time.perf_counter() - began) / segment.steps
         self._seconds_per_step = max(spent, 0.5 * self._seconds_per_step)
 
@@ -201,7 +201,7 @@ class Simulator:
         due = tuple(op for op in self.plan.learn if op.when.fires(self.step))
         self._run(due, self.step, 1)
 
-    def _after(self, first: int, values: dict[str, np.ndarray]) -> None:
+    def _after(self, first: int, values: dict[str, np.ndarray], last_step: int) -> None:
         """Checks of the stretch, delivery of probe values, early ends."""
         named = {self._probes[n]: v for n, v in values.items()}
         for flag in self._diverged:
@@ -212,4 +212,5 @@ class Simulator:
             self.recorded(first, named)
         if self.convergence:
             settled = self.convergence.follow(named[self.convergence.probe], self.step)
-            self.step = max(self.step, min(settled, self._clock.undisturbed(self.step)))
+            latest = min(self._clock.undisturbed(self.step), last_step)
+            self.step = max(self.step, min(settled, latest))

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurosim.errors import RequestError, StimulusError
+from neurosim.stimuli.kept import keep_mean, load_mean, mean_file
 from neurosim.stimuli.resize import fit_size, rescale
 
 GREY_WEIGHTS = np.array([0.30, 0.59, 0.11], np.float32)
@@ -276,6 +277,7 @@ class Frames(Protocol):
     """What :func:`mean_frame` needs of a frame source."""
 
     convert: bool
+    fingerprint: str
 
     def __len__(self) -> int: ...
 
@@ -284,6 +286,8 @@ class Frames(Protocol):
 
 def mean_frame(source: Frames, spec: FitSpec, ny: int, nx: int, nf: int) -> NDArray[np.float32]:
     """Return the mean over all frames, after fitting and before normalisation.
+
+    Kept for the next time where the source has a fingerprint.
 
     Jitter is left out. Each pixel is averaged over the frames that cover it; where
     none does, the mean is 0.
@@ -300,10 +304,16 @@ def mean_frame(source: Frames, spec: FitSpec, ny: int, nx: int, nf: int) -> NDAr
     ndarray
         float32 ``(ny, nx, nf)``, summed in float64.
     """
+    kept = mean_file(source, spec, (ny, nx, nf))
+    if kept is not None and (mean := load_mean(kept, (ny, nx, nf))) is not None:
+        return mean
     total = np.zeros((ny, nx, nf))
     count = np.zeros((ny, nx, 1))
     for index in range(len(source)):
         data, region = _placed(source.read(index), spec, ny, nx, nf, STILL, source.convert)
         total += np.where(region[:, :, None], data, 0)
         count += region[:, :, None]
-    return (total / np.maximum(count, 1)).astype(np.float32)
+    mean = (total / np.maximum(count, 1)).astype(np.float32)
+    if kept is not None:
+        keep_mean(kept, mean)
+    return mean

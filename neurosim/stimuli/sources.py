@@ -34,10 +34,14 @@ class FrameSource:
         Class of each frame, or None where nothing tells it.
     convert
         Whether the frames are pictures whose colours may be converted.
+    fingerprint
+        Identity of all frames, where what follows from them may be kept between
+        runs; empty where they may change.
     """
 
     kind: str = ""
     convert: bool = True
+    fingerprint: str = ""
     names: list[str]
     labels: list[str] | None = None
 
