@@ -25,6 +25,7 @@ from rich.text import Text
 from neurosim.errors import RequestError
 from neurosim.paramfile import write_groups
 from neurosim.plan.cost import plan_cost
+from neurosim.plan.layers import STIMULI
 from neurosim.record.reader import open_run
 from neurosim.specs.base import literal
 
@@ -169,9 +170,16 @@ def summary(experiment: Any, outcome: Any) -> str:
 
 
 def _learned(experiment: Any, outcome: Any) -> list[str]:
-    """Squared errors at the end of the first and the last display of a run that learns."""
+    """What of each input was left unexplained, at the end of the first and the last display."""
+    network = experiment.network
+    inputs = {n for n, node in network.layers.items() if node.kind in STIMULI}
+    residuals = {c.post for c in network.connections.values() if c.pre in inputs}
     periods = [round(when.every) for when in experiment.displays() if when.every]
-    errors = [n for n, c in experiment.plan.probes.items() if c.kind == "L2NormProbe"]
+    errors = [
+        n
+        for n, probe in network.model.probes.items()
+        if probe.kind == "L2NormProbe" and probe.targetLayer in residuals
+    ]
     if not experiment.plan.learn or not periods or not errors:
         return []
     ends = np.arange(periods[0], outcome.step + 1, periods[0]) * experiment.dt

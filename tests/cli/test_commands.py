@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import neurosim
@@ -53,6 +54,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def here(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.chdir(folder)
     return folder
+
+
+def test_the_summary_tells_what_was_left_unexplained_of_the_inputs(call: Call, here: Path) -> None:
+    done = call("run", "net.params", "-o", "told")
+    told = re.search(r"learned +from .*: L2 (\S+) -> (\S+) \(batch means\)", done.out)
+    with neurosim.open_run("told") as run:
+        values, times = run.probes["L2"].value[:], run.probes["L2"].time[:]
+    ends = np.flatnonzero(times % 40 == 0)
+    first, last = (f"{values[i].mean():.4g}" for i in (ends[ends > 0][0], ends[-1]))
+    assert told is not None and told.groups() == (first, last)
 
 
 def test_run_then_show_then_open_as_the_summary_says(call: Call, here: Path) -> None:
