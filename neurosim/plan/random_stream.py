@@ -73,6 +73,13 @@ class Tausworthe:
         self.state = new
         return new[0] ^ new[1] ^ new[2]
 
+    def words(self, count: int) -> np.ndarray:
+        """``count`` words from each generator, ``(count, n)``."""
+        drawn = np.empty((count, self.state.shape[1]), np.uint32)
+        for row in drawn:
+            row[:] = self.draw()
+        return drawn
+
     def uniform(self, active: np.ndarray | None = None) -> np.ndarray:
         """Float32 from the closed interval 0 to 1."""
         return self.draw(active).astype(np.float32) / np.float32(4294967295.0)

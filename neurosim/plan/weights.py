@@ -133,23 +133,30 @@ def _uniform_random(node: ConnectionNode, shape: Shape, kernels: Tausworthe) -> 
     limit = np.float32(spec.sparseFraction * 2.0**32)
     weights = np.empty((arbors, size, count), np.float32)
     columns = np.arange(count)
+    # No kernel can have used up its zeros before as many weights are drawn.
+    free = size - spec.minNNZ
     for arbor in range(arbors):
         start = kernels.draw() % np.uint32(size) if spec.minNNZ else np.zeros(count, np.int64)
-        zeros = np.full(count, size - spec.minNNZ)
-        for n in range(size):
+        zeros = np.full(count, free)
+        for first in range(0, free, BLOCK):
+            words = kernels.words(2 * min(BLOCK, free - first))
+            block = low + (width * words[0::2]).astype(np.float32)
+            none = words[1::2].astype(np.float32) < limit
+            block[none] = 0
+            zeros -= none.sum(axis=0)
+            if spec.minNNZ:
+                places = np.arange(first, first + len(block))[:, None] + start
+                weights[arbor, places % size, columns] = block
+            else:
+                weights[arbor, first : first + len(block)] = block
+        for n in range(free, size):
             value = low + (width * kernels.draw()).astype(np.float32)
-            # No kernel can have used up its zeros before as many weights are drawn.
-            may = None if n < size - spec.minNNZ else zeros > 0
-            if may is None or may.any():
-                none = kernels.draw(may).astype(np.float32) < limit
-                if may is not None:
-                    none &= may
+            may = zeros > 0
+            if may.any():
+                none = may & (kernels.draw(may).astype(np.float32) < limit)
                 value[none] = 0
                 zeros -= none
-            if spec.minNNZ:
-                weights[arbor, (n + start) % size, columns] = value
-            else:
-                weights[arbor, n] = value
+            weights[arbor, (n + start) % size, columns] = value
     return np.ascontiguousarray(weights.transpose(0, 2, 1)).reshape(shape)
 
 
@@ -187,4 +194,6 @@ INITIALISERS: dict[str, Callable[[ConnectionNode, Shape, Any], np.ndarray]] = {
     "OneToOneWeightsWithDelays": lambda n, s, _: _one_to_one(n.spec.weightInit, n, s, True),
     "SpreadOverArborsWeight": lambda node, shape, _: spread_over_arbors(node, shape),
 }
+#: Weights of each kernel that are drawn before they are looked at.
+BLOCK = 512
 RANDOM = ("UniformRandomWeight", "GaussianRandomWeight", "DiscreteUniformRandomWeight")
