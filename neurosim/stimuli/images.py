@@ -54,8 +54,7 @@ def open_source(
     Raises
     ------
     StimulusError
-        Names every input that is missing, empty or damaged, with the reason (the
-        first 20, then their number).
+        Names every input that is missing, empty or damaged, with the reason.
     """
     text = input_path.strip()
     if not text:

@@ -16,7 +16,6 @@ from neurosim.errors import StimulusError
 from neurosim.stimuli.decode import decode_image
 from neurosim.stimuli.pvp import PvpActivity, read_activity
 
-SHOWN_PROBLEMS = 20
 CACHE_BYTES = 256 * 2**20
 _THREADS = 4
 
@@ -81,9 +80,7 @@ def raise_problems(what: str, problems: Sequence[str], total: int) -> None:
     if not problems:
         return
     lines = [f"{what}: {len(problems)} of {total} inputs cannot be used:"]
-    lines += [f"  {problem}" for problem in problems[:SHOWN_PROBLEMS]]
-    if len(problems) > SHOWN_PROBLEMS:
-        lines.append(f"  ... and {len(problems) - SHOWN_PROBLEMS} more")
+    lines += [f"  {problem}" for problem in problems]
     raise StimulusError("\n".join(lines))
 
 

@@ -135,7 +135,7 @@ def test_all_bad_files_are_named_at_once(tmp_path: Path) -> None:
         open_source("set", tmp_path)
     lines = str(caught.value).splitlines()
     assert lines[0] == "set: 26 of 40 inputs cannot be used:"
-    assert len(lines) == 22 and lines[-1].strip() == "... and 6 more"
+    assert len(lines) == 27 and "25.png" in lines[-1]
     assert "00.png" in lines[1] and "01.png: is empty (0 bytes)" in lines[2]
     assert len(open_source("set", tmp_path, validate=False)) == 40
     assert len(open_source("set", tmp_path, validate=False).check()) == 26
