@@ -178,7 +178,9 @@ def _learned(experiment: Any, outcome: Any) -> list[str]:
     errors = [
         n
         for n, probe in network.model.probes.items()
-        if probe.kind == "L2NormProbe" and probe.targetLayer in residuals
+        if probe.kind == "L2NormProbe"
+        and probe.targetLayer in residuals
+        and probe.textOutputFlag  # else it is not recorded
     ]
     if not experiment.plan.learn or not periods or not errors:
         return []

@@ -64,6 +64,8 @@ def test_the_summary_tells_what_was_left_unexplained_of_the_inputs(call: Call, h
     ends = np.flatnonzero(times % 40 == 0)
     first, last = (f"{values[i].mean():.4g}" for i in (ends[ends > 0][0], ends[-1]))
     assert told is not None and told.groups() == (first, last)
+    silent = call("run", "net.params", "-o", "silent", "--set", "L2.textOutputFlag=false")
+    assert silent.status == 0 and "learned" not in silent.out
 
 
 def test_run_then_show_then_open_as_the_summary_says(call: Call, here: Path) -> None:
