@@ -3,21 +3,16 @@
 ``load`` reads a params file, ``run`` runs it, ``open_run`` opens the results.
 """
 
-from neurosim.api import (
+from neurosim.api import Simulation, open_run, run, sweep
+from neurosim.errors import (
     DivergenceError,
-    Experiment,
     NetworkError,
     NeurosimError,
     ParamsError,
     RequestError,
-    Simulation,
     StimulusError,
-    load,
-    loads,
-    open_run,
-    run,
-    sweep,
 )
+from neurosim.experiment import Experiment, load, loads
 
 __all__ = [
     "DivergenceError",

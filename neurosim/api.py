@@ -8,15 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.errors import (
-    DivergenceError,
-    NetworkError,
-    NeurosimError,
-    ParamsError,
-    RequestError,
-    StimulusError,
-)
-from neurosim.experiment import Experiment, load, loads
+from neurosim.errors import RequestError
+from neurosim.experiment import Experiment, load
 
 # Imported now, for a first import of the modules "run" and "sweep" later on would
 # hide the functions of the same names.
@@ -249,20 +242,3 @@ class Simulation:
         if name not in self.experiment.plan.buffers:
             raise RequestError(f'connection "{connection}" has no weights of its own')
         return name
-
-
-__all__ = [
-    "DivergenceError",
-    "Experiment",
-    "NetworkError",
-    "NeurosimError",
-    "ParamsError",
-    "RequestError",
-    "Simulation",
-    "StimulusError",
-    "load",
-    "loads",
-    "open_run",
-    "run",
-    "sweep",
-]

@@ -257,6 +257,8 @@ def _petavision(experiment: Experiment, folder: Path) -> dict[str, np.ndarray]:
             value = np.stack([frames[b % len(frames)] for b in range(nbatch)])
         if value.shape != shape:
             raise RunFileError(f"{path}: is {value.shape}, but this network needs {shape}")
+        if not np.isfinite(value).all():
+            raise RunFileError(f"{path}: has values that are not finite numbers")
         found[name] = value
     _check_complete(experiment, folder, found)
     return found

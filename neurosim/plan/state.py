@@ -117,6 +117,10 @@ def _potential_from_file(
         frames = [activity[(spec.frameNumber + b) % len(activity)] for b in range(full[0])]
     except NeurosimError as error:
         raise network.model.error(spec.name, f"Vfilename: {error}", "Vfilename") from None
+    if not np.isfinite(frames).all():
+        raise network.model.error(
+            spec.name, f"Vfilename {path} has values that are not finite numbers", "Vfilename"
+        )
     if frames[0].shape != full[1:]:
         raise network.model.error(
             spec.name,

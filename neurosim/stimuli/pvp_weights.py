@@ -112,6 +112,8 @@ def read_weights(path: str | Path, frame: int = 0) -> PvpWeights:
     records = np.frombuffer(data, dtype, offset=WEIGHT_HEADER).reshape(own.bands, -1)
     windows = np.stack([records[key] for key in ("nx", "ny", "offset")], -1).astype(np.int64)
     weights = _expand(path, own, records["w"])
+    if not np.isfinite(weights).all():
+        raise pvp_error(path, f"weights in frame {frame} that are not finite", "finite numbers")
     grid = own.shape if own.filetype == SHARED_WEIGHTS else (*own.extended, own.shape[2])
     return PvpWeights(
         W=weights,

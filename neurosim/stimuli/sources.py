@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
+from abc import ABC, abstractmethod
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,7 +21,7 @@ CACHE_BYTES = 256 * 2**20
 _THREADS = 4
 
 
-class FrameSource:
+class FrameSource(ABC):
     """A sequence of frames.
 
     Attributes
@@ -47,6 +48,7 @@ class FrameSource:
     def __len__(self) -> int:
         return len(self.names)
 
+    @abstractmethod
     def read(self, index: int) -> NDArray[np.float32]:
         """Return frame ``index``: float32 ``(y, x, channel)``, pictures in 0..1.
 
@@ -57,7 +59,6 @@ class FrameSource:
         StimulusError
             It cannot be read; the message names it.
         """
-        raise NotImplementedError
 
     def check(self) -> list[str]:
         """Read every frame; return one line, with the name and the reason, per bad one."""
