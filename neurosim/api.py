@@ -216,7 +216,7 @@ class Simulation:
     def set_potential(self, layer: str, potential: np.ndarray) -> None:
         """Replace the membrane potential of a layer, ``(batch, y, x, feature)``."""
         name = self._buffers(layer)[0]
-        self._simulator.backend.write(name, self._fitting(name, potential))
+        self._simulator.write(name, self._fitting(name, potential))
 
     def energy(self, probe: str) -> np.ndarray:
         """Values of a probe at each step so far, ``(steps, batch)``."""

@@ -326,8 +326,18 @@ class Checkpoints:
         self._last_step = -1
         self.requested = False
 
+    def ask(self) -> None:
+        """Have one written after the next step."""
+        self.requested = True
+
     def next_step(self, step: int) -> int | None:
-        """The first step after ``step`` at which a checkpoint is due."""
+        """The first step after ``step`` at which a checkpoint is due.
+
+        That is the very next where a signal or the clock asks for one.
+        """
+        elapsed = time.monotonic() - self._last_clock
+        if self.requested or (self._seconds is not None and elapsed >= self._seconds):
+            return step + 1
         if not self._every:
             return None
         return (step // self._every + 1) * self._every
@@ -336,11 +346,13 @@ class Checkpoints:
         """Write the checkpoint that is due."""
         self.write(simulator)
 
-    def between(self, simulator: Simulator) -> None:
-        """Write one where the clock or a signal asks for it."""
-        elapsed = time.monotonic() - self._last_clock
-        if self.requested or (self._seconds is not None and elapsed >= self._seconds):
-            self.write(simulator)
+    def _values(self, simulator: Simulator) -> Iterator[tuple[str, Any]]:
+        """All that a checkpoint holds, one after the other: a second copy of one at a time."""
+        for name, value in simulator.saved():
+            yield hdf5_path(self._experiment, name), _outside(name, value)
+        yield from self._means.items()
+        yield LENGTHS, self._writer.lengths()
+        yield BOOKKEEPING, {**simulator.bookkeeping(), "failures": self._probes.failures}
 
     def write(self, simulator: Simulator) -> None:
         """Write a checkpoint of the state after the step just done."""
@@ -348,14 +360,8 @@ class Checkpoints:
         self._last_clock = time.monotonic()
         if simulator.step == self._last_step:
             return
-        arrays: dict[str, Any] = {}
-        for name, value in simulator.saved():
-            arrays[hdf5_path(self._experiment, name)] = _outside(name, value)
-        arrays |= self._means
-        arrays[LENGTHS] = self._writer.lengths()
-        arrays[BOOKKEEPING] = {**simulator.bookkeeping(), "failures": self._probes.failures}
         attrs = {layout.CHECKPOINT_TIME: simulator.step * self._experiment.dt, **self._attrs}
-        write_checkpoint(self._folder, simulator.step, arrays, attrs)
+        write_checkpoint(self._folder, simulator.step, self._values(simulator), attrs)
         self._last_step = simulator.step
         if self._keep is not None:
             rotate(self._folder, self._keep)

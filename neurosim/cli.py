@@ -35,12 +35,15 @@ Set = Annotated[
 Lenient = Annotated[
     bool, typer.Option("--lenient", help="Tell of unknown keys instead of refusing them.")
 ]
-Backend = Annotated[str, typer.Option(help="auto, cpu or reference.")]
+Backend = Annotated[str, typer.Option(help="auto, cpu, cuda or reference.")]
 Dtype = Annotated[str, typer.Option(help="float32 or float64.")]
 Threads = Annotated[int | None, typer.Option(help="Cores to use; all by default.")]
 Seed = Annotated[int | None, typer.Option(help="Seed of the random numbers.")]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace the results of an earlier run.")
+]
+NoFuse = Annotated[
+    bool, typer.Option("--no-fuse", help="Run each operator as the file has it; slower.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")]
 
@@ -105,6 +108,10 @@ def run(
     ] = False,
     overwrite: Overwrite = False,
     seed: Seed = None,
+    no_fuse: NoFuse = False,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="At the end, print the time of each operator.")
+    ] = False,
     quiet: Quiet = False,
     lenient: Lenient = False,
 ) -> None:
@@ -112,24 +119,31 @@ def run(
 
     A file with a ParameterSweep is run at all its points, as `neurosim sweep` does.
     """
+    from neurosim.backends.profile import Profile
     from neurosim.console import Bar, summary
+    from neurosim.costs import profile_table
     from neurosim.run import run_experiment
 
     if resume and overwrite:
         raise RequestError("--resume and --overwrite exclude each other; give one of them")
     experiment = _load(file, overrides, lenient, seed, "none" if quiet else "short")
     options: dict[str, Any] = {"backend": backend, "dtype": dtype, "threads": threads}
-    options["overwrite"] = overwrite
+    options |= {"overwrite": overwrite, "fused": False if no_fuse else None}
     if experiment.loaded.sweeps:
+        if profile:
+            raise RequestError("--profile times a single run; the file has a ParameterSweep")
         _run_sweep(experiment, list(experiment.loaded.sweeps), output, quiet, **options)
         return
     every = round(experiment.network.model.column.progressInterval / experiment.dt)
+    options["profile"] = times = Profile() if profile else None
     with Bar(quiet, every) as bar:
         outcome = run_experiment(
             experiment, output, resume=resume, progress=None if quiet else bar.show, **options
         )
     if not quiet:
         typer.echo(summary(experiment, outcome))
+    if times:
+        profile_table(times, outcome.seconds)
     if outcome.stopped_by:
         raise typer.Exit(128 + signal.Signals[outcome.stopped_by].value)
 
@@ -139,11 +153,13 @@ def check(file: File, overrides: Set = None, lenient: Lenient = False) -> None:
     """Read a file and its inputs, check all of it and print its tables; run nothing."""
     from neurosim.checkpointing import warm_start
     from neurosim.console import tables
+    from neurosim.costs import work_table
 
     experiment = _load(file, overrides, lenient, notes="all")
     experiment.check()
     warm_start(experiment)
     tables(experiment)
+    work_table(experiment)
 
 
 @app.command()
@@ -216,6 +232,7 @@ def sweep(
     threads: Threads = None,
     overwrite: Overwrite = False,
     seed: Seed = None,
+    no_fuse: NoFuse = False,
     quiet: Quiet = False,
     lenient: Lenient = False,
 ) -> None:
@@ -232,7 +249,7 @@ def sweep(
             f"{file}: nothing to vary; give --vary Group.key=a,b,c, or a ParameterSweep in the file"
         )
     options: dict[str, Any] = {"backend": backend, "dtype": dtype, "threads": threads}
-    options |= {"overwrite": overwrite, "jobs": jobs}
+    options |= {"overwrite": overwrite, "jobs": jobs, "fused": False if no_fuse else None}
     _run_sweep(experiment, points, output, quiet, **options)
 
 

@@ -29,7 +29,7 @@ from neurosim.plan.layers import STIMULI
 from neurosim.record.reader import open_run
 from neurosim.specs.base import literal
 
-STAGES = ("groups", "specs", "graph", "plan")
+STAGES = ("groups", "specs", "graph", "plan", "fused")
 #: Seconds between lines of progress where no bar can be drawn.
 LINES = 30.0
 #: A note longer than this is cut to its first items, except where it is asked for.
@@ -145,7 +145,7 @@ def _duration(seconds: float) -> str:
 
 def summary(experiment: Any, outcome: Any) -> str:
     """How a run ended, where its results are, and how to open them."""
-    lines = [_ending(experiment, outcome)]
+    lines = [_ending(experiment, outcome), f"backend  {outcome.backend}"]
     folder = shlex.quote(str(outcome.output))
     lines += [
         f"results  {outcome.output}/run.h5, {outcome.output}/checkpoints",
@@ -220,8 +220,8 @@ def _ending(experiment: Any, outcome: Any) -> str:
 def tables(experiment: Any) -> None:
     """Layers, connections, memory and cost of an experiment."""
     network = experiment.network
-    console = _console()
-    layers = _table(
+    console = output_console()
+    layers = light_table(
         "Layers", left=("layer", "kind"), right=("x", "y", "features", "units", "phase")
     )
     for name, node in network.layers.items():
@@ -229,7 +229,7 @@ def tables(experiment: Any) -> None:
         numbers = (str(s.nx), str(s.ny), str(s.nf), f"{s.size:,}", str(node.phase))
         layers.add_row(Text(name), node.kind, *numbers)
     console.print(layers)
-    connections = _table(
+    connections = light_table(
         "Connections",
         left=("connection", "kind", "from", "to"),
         right=("channel", "patch", "kernels"),
@@ -250,18 +250,18 @@ def tables(experiment: Any) -> None:
         f"time     {experiment.steps:,} steps of dt = {experiment.dt:g}, batch {network.nbatch}, "
         f"seed {column.randomSeed}",
         f"memory   {_bytes(cost.bytes)} in float32, {_bytes(cost.weight_bytes)} of it weights",
-        f"work     {_count(cost.dense)} multiply-adds per image and step in drives, up to "
-        f"{_count(cost.sparse)} in reconstructions if all units were active",
+        f"work     {count_text(cost.dense)} multiply-adds per image and step in drives, up to "
+        f"{count_text(cost.sparse)} in reconstructions if all units were active",
     ]
     console.print("\n" + "\n".join(lines), soft_wrap=True, highlight=False, markup=False)
 
 
-def _console() -> Console:
+def output_console() -> Console:
     """Standard output; as wide as need be where it is no terminal."""
     return Console(width=None if sys.stdout.isatty() else WIDE)
 
 
-def _table(title: str, left: Iterable[str], right: Iterable[str]) -> Table:
+def light_table(title: str, left: Iterable[str], right: Iterable[str]) -> Table:
     """A light table whose names are wrapped, never cut."""
     table = Table(
         title=f"\n{title}", title_justify="left", box=SIMPLE_HEAD, pad_edge=False, show_edge=False
@@ -285,10 +285,10 @@ def _bytes(count: float) -> str:
     return f"{count / 1024:.1f} KiB"
 
 
-def _count(number: float) -> str:
+def count_text(number: float) -> str:
     """A large number in words.
 
-    >>> _count(25_165_824), _count(1500), _count(2e9)
+    >>> count_text(25_165_824), count_text(1500), count_text(2e9)
     ('25 million', '1,500', '2,000 million')
     """
     if number < 1e5:
@@ -310,6 +310,8 @@ def stage_text(experiment: Any, stage: str) -> str:
         return str(experiment.effective_text)
     if stage == "plan":
         return str(experiment.plan.describe())
+    if stage == "fused":
+        return str(experiment.fused_plan.describe())
     network = experiment.network
     lines = [f"{n}  {node.kind}  {node.shape}" for n, node in network.layers.items()]
     lines += [
@@ -340,11 +342,11 @@ def sweep_table(rows: Sequence[Mapping[str, Any]]) -> None:
     """Settings and last probe values of each run of a sweep, as sweep.json has them."""
     settings = list(dict.fromkeys(k for r in rows for k in r["settings"]))
     probes = list(dict.fromkeys(k for r in rows for k in r["results"]))
-    table = _table("Sweep: last value of each probe, mean over the batch", settings, probes)
+    table = light_table("Sweep: last value of each probe, mean over the batch", settings, probes)
     table.add_column("results", overflow="fold")
     for row in rows:
         given = row["settings"]
         cells = [Text(literal(given[k]) if k in given else "") for k in settings]
         cells += [Text(f"{row['results'][k]:.6g}" if k in row["results"] else "") for k in probes]
         table.add_row(*cells, Text(f"failed: {row['error']}" if row["error"] else row["output"]))
-    _console().print(table)
+    output_console().print(table)

@@ -14,10 +14,11 @@ from typing import Any
 import numpy as np
 
 from neurosim.backends import choose_backend
+from neurosim.backends.profile import Profile
 from neurosim.errors import ParamsError, RequestError
 from neurosim.network import Network, build_network
 from neurosim.paramfile import Loaded, load_model, load_text, read_overrides, write_model
-from neurosim.plan import Plan, Schedule, initial_state, lower
+from neurosim.plan import Plan, Schedule, fuse, initial_state, lower, tune
 from neurosim.plan.schedules import layer_schedule
 from neurosim.plan.state import DEFAULT_SEED
 from neurosim.simulation import Convergence, Simulator, Stimulus
@@ -114,8 +115,13 @@ class Experiment:
 
     @cached_property
     def plan(self) -> Plan:
-        """Buffers and operators."""
+        """Buffers and operators, as the params file has them."""
         return lower(self.network)
+
+    @cached_property
+    def fused_plan(self) -> Plan:
+        """The plan that runs unless it is asked not to: the same values from fewer operators."""
+        return fuse(self.plan)
 
     @property
     def effective_text(self) -> str:
@@ -175,16 +181,25 @@ class Experiment:
         threads: int | None = None,
         feeds: Mapping[str, Feed] | None = None,
         recorded: Any = None,
+        fused: bool = True,
+        profile: Profile | None = None,
+        plan: Plan | None = None,
     ) -> Simulator:
         """A simulator with its buffers allocated but not yet started.
 
         Parameters
         ----------
-        backend : {"auto", "cpu", "reference"}
+        backend : {"auto", "cpu", "cuda", "reference"}
         dtype : {"float32", "float64"}
             Precision; the reference always runs in float64.
         threads : int, optional
             Cores to use; all by default.
+        fused : bool
+            Run the fused plan; false runs each operator as the file has it.
+        profile : Profile, optional
+            Times the operators; see :mod:`neurosim.backends.profile`.
+        plan : Plan, optional
+            Run this plan of the network instead.
         """
         network = self.network
         opened = self.feeds() if feeds is None else feeds
@@ -193,9 +208,15 @@ class Experiment:
             when = layer_schedule(network, name)
             assert when is not None
             stimuli.append(Stimulus(f"{name}:frame", f"{name}:A", when, feed.frames))
+        chosen = choose_backend(backend, dtype, threads)
+        if plan is None:
+            plan = self.fused_plan if fused else self.plan
+            plan = tune(plan) if fused and chosen.on_host else plan
+        if profile is not None:
+            profile.attach(plan, chosen)
         return Simulator(
-            self.plan,
-            choose_backend(backend, dtype, threads),
+            plan,
+            chosen,
             stimuli,
             recorded=recorded,
             convergence=_convergence(network),

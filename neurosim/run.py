@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
-import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -14,10 +12,10 @@ from datetime import UTC, datetime
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from neurosim.backends.profile import Profile
 from neurosim.checkpointing import (
     RUN_DIGEST,
     RUN_ID,
@@ -35,6 +33,7 @@ from neurosim.record.observers import ProbeRecorder, observers, writes_potential
 from neurosim.record.outputs import InputOutput, LayerOutput, ProbeOutput
 from neurosim.record.writer import RunWriter
 from neurosim.simulation import Simulator
+from neurosim.simulation.signals import listening
 from neurosim.stimuli.feeds import Feed, ImageFeed
 
 #: Seconds between two reports of progress; each costs a look at a whole layer.
@@ -43,6 +42,8 @@ REPORT = 0.2
 
 #: Attribute of a run: how many threads share its images, on which rounding depends.
 THREADS = "threads"
+#: Attribute of a run: whether the fused plan ran, on which rounding depends too.
+FUSED = "fused"
 
 
 @dataclass(frozen=True)
@@ -86,6 +87,8 @@ class Outcome:
         Step from which this session went on; 0 for a new run.
     notes : tuple of str
         What a user should hear about.
+    backend : str
+        What did the work, and why where that was left open.
     """
 
     output: Path
@@ -96,6 +99,7 @@ class Outcome:
     stopped_by: str | None
     began: int = 0
     notes: tuple[str, ...] = ()
+    backend: str = ""
 
     @property
     def finished(self) -> bool:
@@ -113,6 +117,8 @@ def run_experiment(
     resume: bool = False,
     overwrite: bool = False,
     progress: Callable[[Progress], None] | None = None,
+    profile: Profile | None = None,
+    fused: bool | None = None,
 ) -> Outcome:
     # Long: one argument and one paragraph per choice of the user.
     """Run to ``stopTime``, writing ``run.h5`` and checkpoints.
@@ -132,6 +138,11 @@ def run_experiment(
         Replace the results of an earlier run.
     progress : callable, optional
         Called with a :class:`Progress` a few times a second.
+    profile : Profile, optional
+        Times the operators; see :mod:`neurosim.backends.profile`.
+    fused : bool, optional
+        False runs each operator as the file has it; true by default, or as the
+        run that is resumed.
 
     Returns
     -------
@@ -154,7 +165,9 @@ def run_experiment(
     had = int(restored.attrs.get(THREADS, 0)) if restored else 0
     try:
         threads = had if threads is None and had else threads
-        simulator = experiment.simulator(backend, dtype, threads, feeds, recorder)
+        had_fused = restored is None or restored.attrs.get(FUSED, "yes") == "yes"
+        fused = had_fused if fused is None else fused
+        simulator = experiment.simulator(backend, dtype, threads, feeds, recorder, fused, profile)
     except MemoryError:
         raise RunFailedError(
             "there is not enough memory for this network; `neurosim check` tells what it needs: "
@@ -163,6 +176,7 @@ def run_experiment(
     settings = {"backend": simulator.backend.name, "dtype": _precision(backend, dtype)}
     if restored:
         restored.check_settings(settings, folder)
+    settings[FUSED] = "yes" if fused else "no"
     settings[THREADS] = str(getattr(simulator.backend, THREADS, 1))
     _begin(experiment, simulator, start)
     writer, identity = _writer(experiment, feeds, folder, settings, restored, resume or overwrite)
@@ -183,7 +197,8 @@ def run_experiment(
             f"resumed on {settings[THREADS]} threads a run begun on {had}; the last digits may "
             "differ from a run that was never stopped"
         )
-    return replace(outcome, notes=(*outcome.notes, *notes))
+    used = ": ".join(x for x in (simulator.backend.name, simulator.backend.remark) if x)
+    return replace(outcome, notes=(*outcome.notes, *notes), backend=used)
 
 
 @contextmanager
@@ -325,14 +340,13 @@ def _drive(
     stopped: list[str] = []
 
     def between(simulator: Simulator) -> None:
-        checkpoints.between(simulator)
         now = time.monotonic()
         if progress and now - reported[0] >= REPORT:
             reported[0] = now
             progress(_progress(experiment, simulator, recorder))
 
     simulator.between = between
-    with _signals(simulator, checkpoints, stopped):
+    with listening(simulator, checkpoints.ask, stopped):
         try:
             simulator.run(experiment.steps)
         except StimulusError:
@@ -371,30 +385,3 @@ def _progress(experiment: Experiment, simulator: Simulator, recorder: ProbeRecor
         a = simulator.backend.read(experiment.plan.layers[coding[0]][1])
         active = np.count_nonzero(a) / a.size
     return Progress(simulator.step, experiment.steps, energy, active)
-
-
-@contextmanager
-def _signals(simulator: Simulator, checkpoints: Checkpoints, stopped: list[str]) -> Iterator[None]:
-    """SIGINT and SIGTERM stop the run; SIGUSR1 asks for a checkpoint."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def stop(number: int, frame: object) -> None:
-        if simulator.stop_requested:
-            raise KeyboardInterrupt
-        stopped.append(signal.Signals(number).name)
-        simulator.stop_requested = True
-
-    def save(number: int, frame: object) -> None:
-        checkpoints.requested = True
-
-    handlers: dict[Any, Any] = {signal.SIGINT: stop, signal.SIGTERM: stop}
-    if hasattr(signal, "SIGUSR1"):
-        handlers[signal.SIGUSR1] = save
-    before = {number: signal.signal(number, handler) for number, handler in handlers.items()}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -117,6 +117,7 @@ def run_sweep(
     dtype: str = "float32",
     threads: int | None = None,
     overwrite: bool = False,
+    fused: bool | None = None,
     done: Done | None = None,
 ) -> list[SweepRow]:
     # Long: one argument and one paragraph per choice of the user.
@@ -134,7 +135,7 @@ def run_sweep(
         outputPath goes there.
     jobs : int
         Processes side by side.
-    backend, dtype, threads
+    backend, dtype, threads, fused
         As in :func:`neurosim.run.run_experiment`; the cores are shared equally
         by default.
     overwrite : bool
@@ -165,7 +166,8 @@ def run_sweep(
         from neurosim.backends.cpu import available_cores
 
         threads = max(1, available_cores() // jobs)
-    options = {"backend": backend, "dtype": dtype, "threads": threads, "overwrite": overwrite}
+    options = {"backend": backend, "dtype": dtype, "threads": threads, "fused": fused}
+    options["overwrite"] = overwrite
     work = _points(experiment, points, folder, output is not None, options)
     rows: dict[int, SweepRow] = {}
 

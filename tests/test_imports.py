@@ -32,6 +32,7 @@ ORDER = (
     {"api"},
     {"__init__"},
     {"console"},
+    {"costs"},
     {"cli"},
     {"__main__"},
 )

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 
+from neurosim.backends.profile import Profile
 from neurosim.plan.operators import Operator, Plan
+
+Call = TypeVar("Call", bound=Callable[..., Any])
 
 
 class Backend(ABC):
@@ -17,6 +22,12 @@ class Backend(ABC):
     """
 
     name: str
+    #: Whether it computes on the host, for which plans can be tuned.
+    on_host = False
+    #: Why it was chosen, where the user left the choice.
+    remark = ""
+    #: Set before anything is bound where operators are to be timed.
+    profile: Profile | None = None
 
     @abstractmethod
     def allocate(self, plan: Plan) -> None:
@@ -50,3 +61,7 @@ class Backend(ABC):
     @abstractmethod
     def sync(self) -> None:
         """Wait until all work is done."""
+
+    def timed(self, op: Operator, call: Call, images: int = 0, counted: bool = True) -> Call:
+        """A bound call of an operator for some images; timed where that is asked for."""
+        return self.profile.timed(op, call, images, counted) if self.profile else call

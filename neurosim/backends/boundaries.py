@@ -33,6 +33,17 @@ def gather_tables(geometry: PatchGeometry, mirror: bool) -> GatherTables:
     return GatherTables(axis(geometry.y), axis(geometry.x))
 
 
+def extended_tables(geometry: PatchGeometry, mirror: bool) -> tuple[np.ndarray, np.ndarray]:
+    """Source row and column of each place of the plane that all patches cover together."""
+
+    def axis(ax: Any) -> np.ndarray:
+        source = boundary_indices(ax.fine, ax.fine_margin, mirror)
+        start = ax.offset + ax.fine_margin
+        return source[start : start + ax.ratio * (ax.coarse - 1) + ax.patch].astype(np.int64)
+
+    return axis(geometry.y), axis(geometry.x)
+
+
 def local_tables(geometry: PatchGeometry, mirror: bool) -> GatherTables:
     """Tables for patches of the post layer, one per pre unit, as declared."""
 

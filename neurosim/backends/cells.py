@@ -13,23 +13,24 @@ TINY = 1e-30
 def threshold_activity(v, v_thresh, v_top, a_min, slope, a_shift, a_max):
     """Activity of a potential: ``a_min`` below threshold, a ramp, then ``v - a_shift``.
 
-    ``v_top`` is the end of the ramp and ``slope`` its rise per unit of potential.
+    ``v_top`` is the end of the ramp and ``slope`` its rise per unit of potential, None
+    without a ramp; ``a_max`` is None where there is no limit.
     """
+    a = v - a_shift
+    if slope is not None and v < v_top:
+        a = a_min + slope * (v - v_thresh)
     if v < v_thresh:
         a = a_min
-    elif v < v_top:
-        a = a_min + slope * (v - v_thresh)
-    else:
-        a = v - a_shift
-    return a if a < a_max else a_max
+    if a_max is not None and a > a_max:
+        a = a_max
+    return a
 
 
 def leaky_drive(v, drive, decay, gain):
     """Exact step of ``tau dv/dt = -v + drive`` with ``gain = 1 - decay``."""
     u = decay * v + gain * drive
-    if -TINY < u < TINY:
-        return u * 0.0
-    return u
+    # Not 0.0: that is a double, and would make one of everything that follows.
+    return u - u if abs(u) < TINY else u
 
 
 def soft_sign(a):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -18,15 +18,22 @@ from neurosim.backends.cpu_layers import LAYERS
 from neurosim.backends.cpu_learning import LEARNING
 from neurosim.backends.cpu_local import LOCAL_CONNECTIONS
 from neurosim.backends.cpu_probes import PROBES
+from neurosim.backends.cpu_scatter import LARGE_WEIGHTS_BYTES
+from neurosim.backends.cpu_solver import SOLVERS
 from neurosim.backends.cpu_tile import Call, Scratch, Tile
+from neurosim.backends.cpu_winograd import WINOGRAD, WINOGRAD_WEIGHTS
 from neurosim.errors import RequestError
+from neurosim.network import PatchGeometry
 from neurosim.plan.operators import Operator, Plan
 
-BINDERS = {**CONNECTIONS, **LOCAL_CONNECTIONS, **LAYERS, **PROBES}
-#: Weights beyond a core's cache that serve few units of an image are read once for
-#: all images of a thread, not once per image.
-LARGE_WEIGHTS_BYTES = 1 << 20
+BINDERS = {**CONNECTIONS, **LOCAL_CONNECTIONS, **LAYERS, **PROBES, **SOLVERS, **WINOGRAD}
+WEIGHTS = {**LEARNING, **WINOGRAD_WEIGHTS}
+#: Large weights that serve fewer units of an image are read once for all images of a
+#: thread, not once per image.
 FEW_UNITS = 32
+#: Bytes of the buffers of images that are stepped together where they are small, so
+#: that calls are few and all stays in a core's cache.
+SMALL_IMAGES_BYTES = 1 << 19
 
 
 def available_cores() -> int:
@@ -34,11 +41,38 @@ def available_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def in_few_runs(
+    operators: Sequence[Operator], special: Callable[[Operator], bool]
+) -> list[Operator]:
+    """The operators in an order with the same results, special ones side by side if possible."""
+    waiting = list(operators)
+    ordered: list[Operator] = []
+    wanted = False
+    while waiting:
+        for i, op in enumerate(waiting):
+            if special(op) == wanted and not any(_depends(op, before) for before in waiting[:i]):
+                ordered.append(waiting.pop(i))
+                break
+        else:
+            wanted = not wanted
+    return ordered
+
+
+def _depends(op: Operator, before: Operator) -> bool:
+    """Whether an operator must stay behind one before it."""
+    touched = {*op.reads, *op.writes}
+    return any(n in touched for n in before.writes) or any(n in op.writes for n in before.reads)
+
+
 @dataclass(frozen=True)
 class _Bound:
-    """Prepared operators: calls of each tile with its recordings, or of the whole batch."""
+    """Prepared operators: the calls of each thread's groups of images, or of the whole batch.
 
-    tiles: list[list[tuple[list[Call], slice]]]
+    ``threads`` holds for each thread its groups, which run all steps one after the
+    other: their calls of one step, and the images they record.
+    """
+
+    threads: list[list[tuple[list[Call], slice]]]
     batch: list[tuple[int, Callable[[int, int], None], Callable[[], None]]]
     record: tuple[str, ...]
 
@@ -54,6 +88,7 @@ class CpuBackend(Backend):
     """
 
     name = "cpu"
+    on_host = True
 
     def __init__(self, dtype: str = "float32", threads: int | None = None) -> None:
         if dtype not in ("float32", "float64"):
@@ -80,42 +115,72 @@ class CpuBackend(Backend):
         return self.arrays[buffer].copy()
 
     def bind(self, operators: tuple[Operator, ...], record: tuple[str, ...]) -> int:
-        tiles: list[list[tuple[list[Call], slice]]] = []
+        threads: list[list[tuple[list[Call], slice]]] = []
         batch = []
         if any(self._per_batch(op) for op in operators):
-            batch = [LEARNING[op.kind](op, self.arrays) for op in operators]
+            for op in operators:
+                kernels, part, after = WEIGHTS[op.kind](op, self.arrays)
+                part, after = self.timed(op, part, counted=False), self.timed(op, after)
+                batch.append((kernels, part, after))
         else:
-            for thread, slices in enumerate(self._tiles(operators)):
-                bound = []
-                for images in slices:
-                    tile = Tile(self.arrays, images, self._scratch[thread], self.dtype)
-                    bound.append(([BINDERS[op.kind](op, tile) for op in operators], images))
-                tiles.append(bound)
-        self._bound.append(_Bound(tiles, batch, record))
+            edges = np.linspace(0, self._nbatch, len(self._scratch) + 1).astype(int).tolist()
+            small = max(1, SMALL_IMAGES_BYTES // self._bytes_per_image(operators))
+            together = any(self._serves_all_images(op) for op in operators)
+            for scratch, first, last in zip(self._scratch, edges[:-1], edges[1:], strict=True):
+                step = max(1, last - first) if together else small
+                groups = [slice(i, min(i + step, last)) for i in range(first, last, step)]
+                threads.append([(self._calls(operators, g, small, scratch), g) for g in groups])
+        self._bound.append(_Bound(threads, batch, record))
         return len(self._bound) - 1
+
+    def _calls(
+        self, operators: tuple[Operator, ...], images: slice, small: int, scratch: Scratch
+    ) -> list[Call]:
+        """Calls of one step of a group of images.
+
+        Operators that read large weights take all images at once; those between
+        them take few at a time, one after the other, while these are in cache.
+        """
+        calls: list[Call] = []
+        parts = [
+            slice(i, min(i + small, images.stop)) for i in range(images.start, images.stop, small)
+        ]
+        ordered = in_few_runs(operators, self._serves_all_images)
+        for alone, run in itertools.groupby(ordered, lambda op: not self._serves_all_images(op)):
+            members = list(run)
+            for part in parts if alone else [images]:
+                tile = Tile(self.arrays, part, scratch, self.dtype)
+                n = part.stop - part.start
+                calls += [self.timed(op, BINDERS[op.kind](op, tile), n) for op in members]
+        return calls
+
+    def _bytes_per_image(self, operators: tuple[Operator, ...]) -> int:
+        """Size of what operators touch of one image."""
+        names = {name for op in operators for name in (*op.reads, *op.writes)}
+        arrays = (self.arrays[n] for n in names if not n.endswith((":W", ":D")))
+        return max(1, sum(a.nbytes for a in arrays) // self._nbatch)
 
     def _per_batch(self, op: Operator) -> bool:
         """Whether an operator works on weights, which have no batch axis."""
-        return op.kind in LEARNING and (op.kind != "copy" or op.target.endswith(":W"))
+        return op.kind in WEIGHTS and (op.kind != "copy" or op.target.endswith(":W"))
 
-    def _tiles(self, operators: tuple[Operator, ...]) -> list[list[slice]]:
-        """Images of each thread: one by one, or together where weights are large."""
-        threads = len(self._scratch)
-        edges = np.linspace(0, self._nbatch, threads + 1).astype(int)
-        together = any(self._reads_large_weights(op) for op in operators)
-        tiles = []
-        for start, end in itertools.pairwise(edges):
-            step = int(end - start) if together else 1
-            tiles.append([slice(i, min(i + step, int(end))) for i in range(start, end, step)])
-        return tiles
-
-    def _reads_large_weights(self, op: Operator) -> bool:
-        """Whether a drive reads many weights for few units of one image."""
-        if op.kind not in ("gather", "gather_local"):
+    def _serves_all_images(self, op: Operator) -> bool:
+        """Whether an operator reads many weights for few units of one image."""
+        if op.kind == "gather_winograd":
+            return True
+        if op.kind == "residual":
+            count = len(op.scalars["coefficients"])
+            weights = op.reads[count + 1 :: 2]
+            parts = list(zip(op.scalars["patches"], weights, strict=True))
+        elif op.kind in ("gather", "gather_local", "scatter"):
+            parts = [(op.scalars, op.reads[1])]
+        else:
             return False
-        g = op.scalars["geometry"]
-        few = not g.shared or g.y.coarse * g.x.coarse < FEW_UNITS
-        return few and self.arrays[op.reads[1]].nbytes > LARGE_WEIGHTS_BYTES
+        return any(self._large_for_few(scalars["geometry"], name) for scalars, name in parts)
+
+    def _large_for_few(self, geometry: PatchGeometry, weights: str) -> bool:
+        few = not geometry.shared or geometry.y.coarse * geometry.x.coarse < FEW_UNITS
+        return few and self.arrays[weights].nbytes > LARGE_WEIGHTS_BYTES
 
     def run(self, handle: int, first_step: int, steps: int) -> dict[str, np.ndarray]:
         bound = self._bound[handle]
@@ -125,8 +190,8 @@ class CpuBackend(Backend):
             return kept
         pairs = [(self.arrays[n], kept[n]) for n in bound.record]
 
-        def work(tiles: list[tuple[list[Call], slice]]) -> None:
-            for calls, images in tiles:
+        def work(groups: list[tuple[list[Call], slice]]) -> None:
+            for calls, images in groups:
                 views = [(source[images], values[:, images]) for source, values in pairs]
                 for k in range(steps):
                     for call in calls:
@@ -135,12 +200,12 @@ class CpuBackend(Backend):
                         values[k] = source
 
         # One image on several cores is left to the threads of the matrix product.
-        blas = self.threads if len(bound.tiles) == 1 else 1
+        blas = self.threads if len(bound.threads) == 1 else 1
         with self._blas.limit(limits=blas, user_api="blas"):
-            if len(bound.tiles) == 1:
-                work(bound.tiles[0])
+            if len(bound.threads) == 1:
+                work(bound.threads[0])
             else:
-                list(self._pool.map(work, bound.tiles))
+                list(self._pool.map(work, bound.threads))
         return kept
 
     def _run_batch(self, bound: _Bound) -> None:

@@ -20,6 +20,20 @@ soft_sign = njit(inline="always")(cells.soft_sign)
 
 
 @njit(**OPTIONS)
+def add_scaled(source, coefficient, target):
+    """target += coefficient * source, flat."""
+    for i in range(source.size):
+        target[i] += coefficient * source[i]
+
+
+@njit(**OPTIONS)
+def set_scaled(source, coefficient, target):
+    """target = coefficient * source, flat."""
+    for i in range(source.size):
+        target[i] = coefficient * source[i]
+
+
+@njit(**OPTIONS)
 def copy_flat(source, target):
     for i in range(source.size):
         target[i] = source[i]
@@ -34,21 +48,27 @@ def ann_update(g, v, a, gain, v_thresh, v_top, a_min, slope, a_shift, a_max):
 
 
 @njit(**OPTIONS)
-def lca_update(g, v, a, ts, tau, self_interact, v_thresh, v_top, a_min, slope, a_shift, a_max):
-    """Leak, drive and threshold of each image; ts : (image,) step sizes."""
+def lca_update(
+    g, term, coefficient, v, a, ts, tau, self_interact,
+    v_thresh, v_top, a_min, slope, a_shift, a_max,
+):  # fmt: skip
+    """Leak, drive and threshold of each image; ts : (image,) step sizes; term : array or None."""
     for b in range(v.shape[0]):
         decay = v.dtype.type(math.exp(-ts[b] / tau))
         gain = v.dtype.type(1.0 - math.exp(-ts[b] / tau))
         vb, ab, gb = v[b], a[b], g[b]
         for i in range(vb.size):
-            u = leaky_drive(vb[i], gb[i] + self_interact * ab[i], decay, gain)
+            drive = gb[i] + self_interact * ab[i]
+            if term is not None:
+                drive += coefficient * term[b, i]
+            u = leaky_drive(vb[i], drive, decay, gain)
             vb[i] = u
             ab[i] = threshold_activity(u, v_thresh, v_top, a_min, slope, a_shift, a_max)
 
 
 @njit(**OPTIONS)
 def momentum_lca_update(
-    g, v, a, previous, ts, tau, self_interact, momentum,
+    g, term, coefficient, v, a, previous, ts, tau, self_interact, momentum,
     v_thresh, v_top, a_min, slope, a_shift, a_max,
 ):  # fmt: skip
     """As lca_update, plus a part of the last drive."""
@@ -57,7 +77,10 @@ def momentum_lca_update(
         gain = v.dtype.type(1.0 - math.exp(-ts[b] / tau))
         vb, ab, gb, pb = v[b], a[b], g[b], previous[b]
         for i in range(vb.size):
-            drive = gain * (gb[i] + self_interact * ab[i])
+            drive = gb[i] + self_interact * ab[i]
+            if term is not None:
+                drive += coefficient * term[b, i]
+            drive *= gain
             u = decay * vb[i] + drive + momentum * pb[i]
             pb[i] = drive
             vb[i] = u
@@ -65,12 +88,17 @@ def momentum_lca_update(
 
 
 @njit(**OPTIONS)
-def ista_update(g, v, a, ts, tau, penalty, v_thresh, v_top, a_min, slope, a_shift, a_max):
+def ista_update(
+    g, term, coefficient, v, a, ts, tau, penalty, v_thresh, v_top, a_min, slope, a_shift, a_max
+):
     for b in range(v.shape[0]):
         rate = v.dtype.type(ts[b] / tau)
         vb, ab, gb = v[b], a[b], g[b]
         for i in range(vb.size):
-            u = vb[i] + rate * (gb[i] - penalty * v.dtype.type(soft_sign(ab[i])))
+            drive = gb[i] - penalty * v.dtype.type(soft_sign(ab[i]))
+            if term is not None:
+                drive += coefficient * term[b, i]
+            u = vb[i] + rate * drive
             vb[i] = u
             ab[i] = threshold_activity(u, v_thresh, v_top, a_min, slope, a_shift, a_max)
 
@@ -141,23 +169,19 @@ def guard_potentials(v, limit, step, flag):
             flag[b] = step
 
 
-def threshold_constants(s: Any, tile: Tile) -> tuple[np.floating, ...]:
+def threshold_constants(s: Any, tile: Tile) -> tuple[np.floating | None, ...]:
     """Arguments of threshold_activity after the potential."""
-    width = s["v_width"]
-    slope = 0.0
-    if width > 0:
-        slope = (s["v_thresh"] + width - s["a_shift"] - s["a_min"]) / width
-    values = (
-        s["v_thresh"],
-        s["v_thresh"] + max(0.0, width),
-        s["a_min"],
-        slope,
-        s["a_shift"],
-        s["a_max"],
-    )
-    return tuple(tile.real(x) for x in values)
+    top, slope = s["v_thresh"], None
+    if s["v_width"] > 0:
+        top = s["v_thresh"] + s["v_width"]
+        slope = tile.real((top - s["a_shift"] - s["a_min"]) / s["v_width"])
+    limit = tile.real(s["a_max"]) if s["a_max"] < NO_LIMIT else None
+    first = (tile.real(s["v_thresh"]), tile.real(top), tile.real(s["a_min"]))
+    return (*first, slope, tile.real(s["a_shift"]), limit)
 
 
+#: A params file's infinity: the largest float32.
+NO_LIMIT = 3.4e38
 #: Thresholds that pass a potential through as it is; vertices are applied afterwards.
 PASS = {"v_thresh": -np.inf, "a_min": 0.0, "a_max": np.inf, "a_shift": 0.0, "v_width": 0.0}
 
@@ -187,11 +211,41 @@ def _updater(op: Operator, tile: Tile, kernel: Any, arguments: tuple, v: Any, a:
     return call_with_vertices
 
 
+def _images(tile: Tile, name: str) -> np.ndarray:
+    array = tile.view(name)
+    return array.reshape(array.shape[0], -1)
+
+
 def _step_sizes(op: Operator, tile: Tile, images: int) -> np.ndarray:
     """Step size of each image: adaptive, or the column's."""
-    if len(op.reads) > 1:
-        return tile.view(op.reads[1])[:, 0]
+    if len(op.reads) > 1 + len(op.scalars["terms"]):
+        return tile.view(op.reads[-1])[:, 0]
     return np.full(images, op.scalars["dt"])
+
+
+def _coding(op: Operator, tile: Tile, kernel: Any, *constants: Any) -> Call:
+    """Update of a coding layer: drive and its terms, potential, activity, other state.
+
+    The last term is added while the potential is updated, others before.
+    """
+    g, v, a = (_images(tile, n) for n in (op.reads[0], *op.updates[:2]))
+    coefficients = [tile.real(c) for c in op.scalars["terms"]]
+    terms = [_images(tile, n) for n in op.reads[1 : 1 + len(coefficients)]]
+    term, coefficient = (terms.pop(), coefficients.pop()) if terms else (None, tile.real(0))
+    others = [_images(tile, n) for n in op.updates[2:]]
+    ts = _step_sizes(op, tile, v.shape[0])
+    arguments = (g, term, coefficient, v, a, *others, ts, op.scalars["tau"], *constants)
+    update = _updater(op, tile, kernel, arguments, v, a)
+    if not terms:
+        return update
+    flat = [(term.reshape(-1), c) for term, c in zip(terms, coefficients, strict=True)]
+
+    def call(step: int) -> None:
+        for values, c in flat:
+            add_scaled(values, c, g.reshape(-1))
+        update(step)
+
+    return call
 
 
 def bind_copy(op: Operator, tile: Tile) -> Call:
@@ -208,33 +262,17 @@ def bind_ann(op: Operator, tile: Tile) -> Call:
     return _updater(op, tile, ann_update, (g, v, a, tile.real(op.scalars["gain"])), v, a)
 
 
-def _images(tile: Tile, name: str) -> np.ndarray:
-    array = tile.view(name)
-    return array.reshape(array.shape[0], -1)
-
-
 def bind_lca(op: Operator, tile: Tile) -> Call:
-    s = op.scalars
-    g, v, a = (_images(tile, n) for n in (op.reads[0], *op.updates[:2]))
-    ts = _step_sizes(op, tile, v.shape[0])
-    arguments = (g, v, a, ts, s["tau"], tile.real(s["self_interact"]))
-    return _updater(op, tile, lca_update, arguments, v, a)
+    return _coding(op, tile, lca_update, tile.real(op.scalars["self_interact"]))
 
 
 def bind_momentum_lca(op: Operator, tile: Tile) -> Call:
-    s = op.scalars
-    g, v, a, previous = (_images(tile, n) for n in (op.reads[0], *op.updates))
-    ts = _step_sizes(op, tile, v.shape[0])
-    rates = (tile.real(s["self_interact"]), tile.real(s["momentum"]))
-    return _updater(op, tile, momentum_lca_update, (g, v, a, previous, ts, s["tau"], *rates), v, a)
+    rates = (tile.real(op.scalars["self_interact"]), tile.real(op.scalars["momentum"]))
+    return _coding(op, tile, momentum_lca_update, *rates)
 
 
 def bind_ista(op: Operator, tile: Tile) -> Call:
-    s = op.scalars
-    g, v, a = (_images(tile, n) for n in (op.reads[0], *op.updates[:2]))
-    ts = _step_sizes(op, tile, v.shape[0])
-    arguments = (g, v, a, ts, s["tau"], tile.real(s["v_thresh"]))
-    return _updater(op, tile, ista_update, arguments, v, a)
+    return _coding(op, tile, ista_update, tile.real(op.scalars["v_thresh"]))
 
 
 def bind_leaky(op: Operator, tile: Tile) -> Call:

@@ -18,6 +18,8 @@ from neurosim.plan.operators import Operator
 momentum_increment = njit(inline="always")(cells.momentum_increment)
 
 Arrays = dict[str, np.ndarray]
+#: Bytes of weights whose increments are held at a time.
+TRAINED_BYTES = 1 << 21
 #: Work on kernels ``first`` to ``end``, and what follows once all threads are done.
 Part = Callable[[int, int], None]
 
@@ -25,13 +27,13 @@ Part = Callable[[int, int], None]
 @njit(**OPTIONS)
 def hebbian_increments(
     pre, post, source_y, source_x, head_y, head_x, cell_y, cell_x, cells_x, value, rate,
-    first, end, dw, count,
+    first, end, origin, dw, count,
 ):  # fmt: skip
     """dw += rate * pre * post over the patch of each active pre unit.
 
     pre : (image, y, x, feature); post : (image, y, x * feature);
     dw : (kernel, patch y, patch x * feature); count : (kernel, patch y, patch x).
-    Only kernels from ``first`` to ``end`` are touched.
+    Only kernels from ``first`` to ``end`` are touched; that of ``origin`` comes first in dw.
     """
     nf = pre.shape[3]
     patch_y, patch_x = count.shape[1], count.shape[2]
@@ -50,7 +52,7 @@ def hebbian_increments(
                     unit = value if outside else pre[b, source_y[iy], source_x[ix], f]
                     if unit == 0.0:
                         continue
-                    kernel = base + f
+                    kernel = base + f - origin
                     scaled = rate * unit
                     start = (head_x[ix] + x0) * features
                     for j in range(y0, y1):
@@ -112,48 +114,38 @@ def scale_kernels(w, scale, shift):
             w[k, i] = (w[k, i] - shift[k]) * scale[k]
 
 
-def bind_hebbian(op: Operator, arrays: Arrays) -> tuple[int, Part, Callable[[], None]]:
+def _increments(op: Operator, arrays: Arrays) -> Callable[..., None]:
+    """Function that adds the increments of some kernels, of which ``origin`` is the first held."""
     s = op.scalars
     pre, post, rate = (arrays[n] for n in op.reads)
-    dw, count = (arrays[n] for n in (op.sets + op.incs))
     g = s["geometry"]
     t = patch_tables(g, s["mirror"], s["value"])
     arbor = s["arbor"]
-    flat_dw = dw[arbor].reshape(*dw.shape[1:3], -1)
     flat_post = post.reshape(*post.shape[:2], -1)
     value = pre.dtype.type(s["value"])
 
-    def part(first: int, end: int) -> None:
-        if s["clear"]:
-            dw[:, first:end] = 0
-            count[:, first:end] = 0
+    def add(first: int, end: int, origin: int, dw: np.ndarray, count: np.ndarray) -> None:
+        flat_dw = dw[arbor].reshape(*dw.shape[1:3], -1)
         hebbian_increments(
             pre, flat_post, t.source_y, t.source_x, t.head_y, t.head_x, t.cell_y, t.cell_x,
-            g.kernels_x, value, pre.dtype.type(rate[0]), first, end, flat_dw, count[arbor],
+            g.kernels_x, value, pre.dtype.type(rate[0]), first, end, origin, flat_dw,
+            count[arbor],
         )  # fmt: skip
 
-    def after() -> None:
-        rate[2] = 1
-
-    return dw.shape[1], part, after
+    return add
 
 
-def bind_learn(op: Operator, arrays: Arrays) -> tuple[int, Part, Callable[[], None]]:
+def _rule(op: Operator, arrays: Arrays, previous: np.ndarray | None) -> Callable[..., None]:
+    """Function that updates the weights of some kernels by their increments."""
     s: Any = op.scalars
-    count = arrays[op.reads[0]]
-    w, rate, dw = (arrays[n] for n in op.updates[:3])
-    previous = arrays[op.updates[3]] if s["method"] != "hebbian" else None
+    w, rate = arrays[op.updates[0]], arrays[op.updates[1]]
 
-    def part(first: int, end: int) -> None:
-        if s["deferred"] and rate[2] == 0:
-            return
+    def apply(first: int, end: int, dw: np.ndarray, count: np.ndarray) -> None:
         for arbor in range(w.shape[0]):
-            new = dw[arbor, first:end]
+            new = dw[arbor]
             if s["normalize"]:
-                n = count[arbor, first:end]
-                divide_by_count(
-                    new.reshape(end - first, -1, w.shape[-1]), n.reshape(end - first, -1)
-                )
+                n = count[arbor].reshape(end - first, -1)
+                divide_by_count(new.reshape(end - first, -1, w.shape[-1]), n)
             if previous is None:
                 add_increments(w[arbor, first:end].reshape(-1), new.reshape(-1))
                 continue
@@ -166,9 +158,62 @@ def bind_learn(op: Operator, arrays: Arrays) -> tuple[int, Part, Callable[[], No
                 *(w.dtype.type(x) for x in (gain, factor, decay)),
             )
 
+    return apply
+
+
+def bind_hebbian(op: Operator, arrays: Arrays) -> tuple[int, Part, Callable[[], None]]:
+    rate = arrays[op.reads[2]]
+    dw, count = (arrays[n] for n in (op.sets + op.incs))
+    add = _increments(op, arrays)
+
+    def part(first: int, end: int) -> None:
+        if op.scalars["clear"]:
+            dw[:, first:end] = 0
+            count[:, first:end] = 0
+        add(first, end, 0, dw, count)
+
+    def after() -> None:
+        rate[2] = 1
+
+    return dw.shape[1], part, after
+
+
+def bind_learn(op: Operator, arrays: Arrays) -> tuple[int, Part, Callable[[], None]]:
+    s: Any = op.scalars
+    count = arrays[op.reads[0]]
+    w, rate, dw = (arrays[n] for n in op.updates[:3])
+    apply = _rule(op, arrays, arrays[op.updates[3]] if s["method"] != "hebbian" else None)
+
+    def part(first: int, end: int) -> None:
+        if not (s["deferred"] and rate[2] == 0):
+            apply(first, end, dw[:, first:end], count[:, first:end])
+
     def after() -> None:
         if not (s["deferred"] and rate[2] == 0):
             decay_rate(s, rate)
+
+    return w.shape[1], part, after
+
+
+def bind_train(op: Operator, arrays: Arrays) -> tuple[int, Part, Callable[[], None]]:
+    """Increments and rule, some kernels after others: no increments of all weights are kept."""
+    increments, rule = op.scalars["increments"], op.scalars["rule"]
+    w, rate = arrays[op.updates[0]], arrays[op.updates[1]]
+    add = _increments(increments, arrays)
+    apply = _rule(rule, arrays, arrays[op.updates[2]] if len(op.updates) > 2 else None)
+    block = max(1, TRAINED_BYTES * w.shape[1] // w.nbytes)
+
+    def part(first: int, end: int) -> None:
+        for start in range(first, end, block):
+            stop = min(start + block, end)
+            dw = np.zeros((w.shape[0], stop - start, *w.shape[2:]), w.dtype)
+            count = np.zeros(dw.shape[:-1], w.dtype)
+            add(start, stop, start, dw, count)
+            apply(start, stop, dw, count)
+
+    def after() -> None:
+        rate[2] = 1
+        decay_rate(rule.scalars, rate)
 
     return w.shape[1], part, after
 
@@ -240,6 +285,18 @@ def bind_rearrange(op: Operator, arrays: Arrays) -> tuple[int, Part, Callable[[]
     return target.shape[1], part, lambda: None
 
 
+def bind_gram(op: Operator, arrays: Arrays) -> tuple[int, Part, Callable[[], None]]:
+    dictionary, target = arrays[op.reads[0]][op.scalars["arbor"]], arrays[op.target]
+    flat = dictionary.reshape(dictionary.shape[0], -1)
+    coefficient = target.dtype.type(op.scalars["coefficient"])
+
+    def part(first: int, end: int) -> None:
+        np.dot(flat[first:end], flat.T, out=target[first:end])
+        target[first:end] *= coefficient
+
+    return len(flat), part, lambda: None
+
+
 def bind_weight_copy(op: Operator, arrays: Arrays) -> tuple[int, Part, Callable[[], None]]:
     source, target = arrays[op.reads[0]], arrays[op.target]
 
@@ -252,7 +309,9 @@ def bind_weight_copy(op: Operator, arrays: Arrays) -> tuple[int, Part, Callable[
 LEARNING = {
     "hebbian": bind_hebbian,
     "learn": bind_learn,
+    "train": bind_train,
     "normalize": bind_normalize,
     "rearrange": bind_rearrange,
     "copy": bind_weight_copy,
+    "gram": bind_gram,
 }

@@ -6,15 +6,24 @@ import numpy as np
 from numba import njit
 
 from neurosim.backends.boundaries import local_tables, patch_tables
-from neurosim.backends.cpu_connections import (
-    OPTIONS,
-    PATCH_BYTES,
-    add_patch,
-    lay_out_patches,
-)
+from neurosim.backends.cpu_gather import PATCH_BYTES, patch_layer
+from neurosim.backends.cpu_layers import OPTIONS
 from neurosim.backends.cpu_probes import SUMS
 from neurosim.backends.cpu_tile import Call, Tile
 from neurosim.plan.operators import Operator
+
+
+@njit(**OPTIONS)
+def add_patch(patch, coefficient, row, column, target):
+    """Add a patch where it lies inside; patch : (y, x * feature), target : (y, x * feature)."""
+    patch_y, width = patch.shape
+    first = max(0, -column)
+    count = min(width, target.shape[1] - column) - first
+    for j in range(max(0, -row), min(patch_y, target.shape[0] - row)):
+        into = target[row + j, column + first : column + first + count]
+        source = patch[j, first : first + count]
+        for i in range(count):
+            into[i] += coefficient * source[i]
 
 
 @njit(**OPTIONS)
@@ -96,11 +105,9 @@ def bind_gather_local(op: Operator, tile: Tile) -> Call:
         (np.arange(g.pre.ny) + g.margin_y) * g.kernels_x, np.arange(g.pre.nx) + g.margin_x
     )
     first_kernel = place.reshape(-1) * g.pre.nf
-    tables = local_tables(g, s["mirror"])
-    rows, columns = tables.rows, tables.columns
-    contiguous = (columns >= 0).all(1) & (np.diff(columns, axis=1) == 1).all(1)
-    starts = np.where(contiguous, columns[:, 0], -1)
-    value, coefficient = tile.real(s["value"]), tile.real(s["coefficient"])
+    found = local_tables(g, s["mirror"])
+    lay_out, tables, value = patch_layer(found, size // found.rows.shape[1], tile.real(s["value"]))
+    coefficient = tile.real(s["coefficient"])
     clear = bool(op.sets)
     group = min(a.shape[0], max(1, PATCH_BYTES // (units * size * a.itemsize)))
     patches = tile.scratch("patches", (group, units, size))
@@ -120,7 +127,7 @@ def bind_gather_local(op: Operator, tile: Tile) -> Call:
 
     def call(step: int) -> None:
         for block, flat_laid, laid, result in pieces:
-            lay_out_patches(block, rows, columns, starts, value, flat_laid)
+            lay_out(block, *tables, value, flat_laid)
             sum_own_patches(laid, first_kernel, flat, coefficient, clear, result)
 
     return call

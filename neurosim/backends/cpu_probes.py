@@ -25,20 +25,20 @@ def norm_value(a, kind, first, second):
     """Sum over one image: squares (0), sizes (1), count above first (2), firm cost (3)."""
     total = 0.0
     for start in range(0, a.size, BLOCK):
-        block = a[start : min(start + BLOCK, a.size)]
+        block = a[start : start + BLOCK]
         part = a.dtype.type(0.0)
         if kind == 0:
-            for x in block:
-                part += x * x
+            for i in range(block.size):
+                part += block[i] * block[i]
         elif kind == 1:
-            for x in block:
-                part += abs(x)
+            for i in range(block.size):
+                part += abs(block[i])
         elif kind == 2:
-            for x in block:
-                part += a.dtype.type(1.0) if abs(x) > first else a.dtype.type(0.0)
+            for i in range(block.size):
+                part += a.dtype.type(1.0) if abs(block[i]) > first else a.dtype.type(0.0)
         else:
-            for x in block:
-                r = abs(x)
+            for i in range(block.size):
+                r = abs(block[i])
                 part += r * (1 - r / (2 * second)) if r < second else second / 2
         total += part
     return total

@@ -15,13 +15,12 @@ class Scratch:
     def __init__(self, dtype: np.dtype) -> None:
         self.dtype = dtype
         self._blocks: dict[str, np.ndarray] = {}
-        self.waiting: list[tuple[str, tuple[int, ...]]] = []
 
-    def block(self, use: str, size: int) -> np.ndarray:
+    def block(self, use: str, size: int, dtype: np.dtype | None = None) -> np.ndarray:
         """A flat block of at least ``size`` numbers."""
         block = self._blocks.get(use)
         if block is None or block.size < size:
-            block = self._blocks[use] = np.empty(size, self.dtype)
+            block = self._blocks[use] = np.empty(size, dtype or self.dtype)
         return block
 
 
@@ -59,3 +58,7 @@ class Tile:
         """Work memory that the next operator may overwrite."""
         size = int(np.prod(shape))
         return self._scratch.block(use, size)[:size].reshape(shape)
+
+    def places(self, size: int) -> np.ndarray:
+        """Work memory for the places of active units."""
+        return self._scratch.block("places", size, np.dtype(np.int32))[:size]

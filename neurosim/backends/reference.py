@@ -11,13 +11,15 @@ from neurosim.backends.reference_connections import CONNECTIONS
 from neurosim.backends.reference_layers import LAYERS
 from neurosim.backends.reference_learning import LEARNING
 from neurosim.backends.reference_probes import PROBES
+from neurosim.backends.reference_solver import SOLVERS
+from neurosim.backends.reference_winograd import WINOGRAD
 from neurosim.errors import NeurosimError
 from neurosim.plan.operators import Operator, Plan
 
 Arrays = dict[str, np.ndarray]
 Kernel = Callable[[Operator, Arrays, int], None]
 
-KERNELS: dict[str, Kernel] = {**CONNECTIONS, **LAYERS, **LEARNING, **PROBES}
+KERNELS: dict[str, Kernel] = {**CONNECTIONS, **LAYERS, **LEARNING, **PROBES, **SOLVERS, **WINOGRAD}
 
 
 class ReferenceBackend(Backend):
@@ -27,9 +29,10 @@ class ReferenceBackend(Backend):
 
     def __init__(self) -> None:
         self.arrays: Arrays = {}
-        self._bound: list[tuple[tuple[Operator, ...], tuple[str, ...]]] = []
+        self._bound: list[tuple[list[tuple[Operator, Kernel]], tuple[str, ...]]] = []
 
     def allocate(self, plan: Plan) -> None:
+        self._nbatch = plan.nbatch
         kinds = {"real": np.float64, "float64": np.float64, "int64": np.int64}
         self.arrays = {b.name: np.zeros(b.shape, kinds[b.dtype]) for b in plan.buffers.values()}
 
@@ -43,15 +46,16 @@ class ReferenceBackend(Backend):
         missing = sorted({op.kind for op in operators} - KERNELS.keys())
         if missing:
             raise NeurosimError(f"the reference backend has no kernel for {', '.join(missing)}")
-        self._bound.append((operators, record))
+        bound = [(op, self.timed(op, KERNELS[op.kind], self._nbatch)) for op in operators]
+        self._bound.append((bound, record))
         return len(self._bound) - 1
 
     def run(self, handle: int, first_step: int, steps: int) -> Arrays:
         operators, record = self._bound[handle]
         kept = {n: np.empty((steps, *self.arrays[n].shape)) for n in record}
         for k in range(steps):
-            for op in operators:
-                KERNELS[op.kind](op, self.arrays, first_step + k)
+            for op, kernel in operators:
+                kernel(op, self.arrays, first_step + k)
             for name, values in kept.items():
                 values[k] = self.arrays[name]
         return kept

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 
 from neurosim.backends.boundaries import (
@@ -47,11 +50,11 @@ def gather(op: Operator, arrays: Arrays, step: int) -> None:
     _deliver(op, arrays, values)
 
 
-def scatter(op: Operator, arrays: Arrays, step: int) -> None:
-    """Each coarse unit adds its weighted patch to the fine layer."""
-    a, dictionary = arrays[op.reads[0]], arrays[op.reads[1]][op.scalars["arbor"]]
-    g = op.scalars["geometry"]
-    t = scatter_tables(g, op.scalars["mirror"], op.scalars["value"])
+def spread(a: np.ndarray, weights: np.ndarray, scalars: Mapping[str, Any]) -> np.ndarray:
+    """Sum over the coarse units of their patches, each times its unit."""
+    dictionary = weights[scalars["arbor"]]
+    g = scalars["geometry"]
+    t = scatter_tables(g, scalars["mirror"], scalars["value"])
     y, x = g.y, g.x
     # Large enough for every patch, also those that begin or end outside.
     pad_y, pad_x = max(0, -int(t.head_y.min())), max(0, -int(t.head_x.min()))
@@ -61,14 +64,41 @@ def scatter(op: Operator, arrays: Arrays, step: int) -> None:
     for source_y, head_y in zip(t.source_y, t.head_y, strict=True):
         for source_x, head_x in zip(t.source_x, t.head_x, strict=True):
             if source_y < 0 or source_x < 0:
-                unit = np.full_like(a[:, 0, 0], op.scalars["value"])
+                unit = np.full_like(a[:, 0, 0], scalars["value"])
             else:
                 unit = a[:, source_y, source_x]
             top, left = head_y + pad_y, head_x + pad_x
             plane[:, top : top + y.patch, left : left + x.patch] += np.tensordot(
                 unit, dictionary, axes=1
             )
-    _deliver(op, arrays, plane[:, pad_y : pad_y + y.fine, pad_x : pad_x + x.fine])
+    return plane[:, pad_y : pad_y + y.fine, pad_x : pad_x + x.fine]
+
+
+def scatter(op: Operator, arrays: Arrays, step: int) -> None:
+    """Each coarse unit adds its weighted patch to the fine layer."""
+    a, weights = (arrays[n] for n in op.reads)
+    _deliver(op, arrays, spread(a, weights, op.scalars))
+
+
+def residual(op: Operator, arrays: Arrays, step: int) -> None:
+    """What reconstructions leave of the layers they reconstruct, in one operator."""
+    s = op.scalars
+    sources = op.reads[: len(s["coefficients"])]
+    codes = op.reads[len(sources) :: 2]
+    dictionaries = op.reads[len(sources) + 1 :: 2]
+    total = np.zeros_like(arrays[op.target])
+    for coefficient, name in zip(s["coefficients"], sources, strict=True):
+        total += coefficient * arrays[name]
+    for patch, a, w in zip(s["patches"], codes, dictionaries, strict=True):
+        total += patch["coefficient"] * spread(arrays[a], arrays[w], patch)
+    arrays[op.target][...] = total
+
+
+def lateral(op: Operator, arrays: Arrays, step: int) -> None:
+    """Drive of a whole-field code: the projected input less what competes with it."""
+    b, competition, a = (arrays[n] for n in op.reads)
+    inhibition = a.reshape(a.shape[0], -1) @ competition
+    arrays[op.target][...] = b - inhibition.reshape(b.shape)
 
 
 def gather_local(op: Operator, arrays: Arrays, step: int) -> None:
@@ -134,4 +164,6 @@ CONNECTIONS = {
     "scatter_local": scatter_local,
     "ident": ident,
     "pool": pool,
+    "residual": residual,
+    "lateral": lateral,
 }

@@ -13,14 +13,21 @@ from neurosim.plan.transfer import transfer_activity
 Arrays = dict[str, np.ndarray]
 
 
-def step_decay(op: Operator, arrays: Arrays, reads: int = 1) -> np.ndarray:
-    """exp(-dt/tau) of each batch element, shaped to multiply a layer."""
+def step_size(op: Operator, arrays: Arrays) -> np.ndarray:
+    """Step of each batch element in time constants, shaped to multiply a layer."""
     s = op.scalars
-    nbatch = arrays[op.reads[0]].shape[0]
-    dt = np.full(nbatch, s["dt"])
-    if len(op.reads) > reads:
-        dt = arrays[op.reads[reads]][:, 0]
-    return np.exp(-dt / s["tau"])[:, None, None, None]
+    dt = np.full(arrays[op.reads[0]].shape[0], s["dt"])
+    if len(op.reads) > 1 + len(s["terms"]):
+        dt = arrays[op.reads[-1]][:, 0]
+    return (dt / s["tau"])[:, None, None, None]
+
+
+def summed_drive(op: Operator, arrays: Arrays) -> np.ndarray:
+    """Summed input and the terms that a fused plan adds to it here."""
+    drive = arrays[op.reads[0]]
+    for coefficient, name in zip(op.scalars["terms"], op.reads[1:], strict=False):
+        drive = drive + coefficient * arrays[name]
+    return drive
 
 
 def copy(op: Operator, arrays: Arrays, step: int) -> None:
@@ -47,16 +54,16 @@ def mask(op: Operator, arrays: Arrays, step: int) -> None:
 
 def lca(op: Operator, arrays: Arrays, step: int) -> None:
     v, a = arrays[op.updates[0]], arrays[op.updates[1]]
-    e = step_decay(op, arrays)
-    drive = arrays[op.reads[0]] + op.scalars["self_interact"] * a
+    e = np.exp(-step_size(op, arrays))
+    drive = summed_drive(op, arrays) + op.scalars["self_interact"] * a
     v[...] = e * v + (1 - e) * drive
     a[...] = transfer_activity(v, op.scalars)
 
 
 def momentum_lca(op: Operator, arrays: Arrays, step: int) -> None:
     v, a, previous = (arrays[n] for n in op.updates)
-    e = step_decay(op, arrays)
-    drive = (1 - e) * (arrays[op.reads[0]] + op.scalars["self_interact"] * a)
+    e = np.exp(-step_size(op, arrays))
+    drive = (1 - e) * (summed_drive(op, arrays) + op.scalars["self_interact"] * a)
     v[...] = e * v + drive + op.scalars["momentum"] * previous
     previous[...] = drive
     a[...] = transfer_activity(v, op.scalars)
@@ -65,9 +72,7 @@ def momentum_lca(op: Operator, arrays: Arrays, step: int) -> None:
 def ista(op: Operator, arrays: Arrays, step: int) -> None:
     v, a = arrays[op.updates[0]], arrays[op.updates[1]]
     s = op.scalars
-    dt = arrays[op.reads[1]][:, 0] if len(op.reads) > 1 else np.full(v.shape[0], s["dt"])
-    rate = (dt / s["tau"])[:, None, None, None]
-    v += rate * (arrays[op.reads[0]] - s["v_thresh"] * np.sign(a))
+    v += step_size(op, arrays) * (summed_drive(op, arrays) - s["v_thresh"] * np.sign(a))
     a[...] = transfer_activity(v, s)
 
 

@@ -61,6 +61,16 @@ def learn(op: Operator, arrays: Arrays, step: int) -> None:
     decay_rate(s, rate)
 
 
+def train(op: Operator, arrays: Arrays, step: int) -> None:
+    """Increments and rule, without increments that anybody else sees."""
+    increments, rule = op.scalars["increments"], op.scalars["rule"]
+    w = arrays[op.updates[0]]
+    dw, count = increments.sets
+    held = {**arrays, dw: np.zeros_like(w), count: np.zeros(w.shape[:-1])}
+    hebbian(increments, held, step)
+    learn(rule, held, step)
+
+
 def momentum_factor(s: Mapping[str, Any], rate: float) -> tuple[float, float]:
     """Share of the last increment kept, and the pull of weights to zero."""
     tau, decay = s["time_constant"], s["weight_decay"]
@@ -147,4 +157,18 @@ def rearrange(op: Operator, arrays: Arrays, step: int) -> None:
         target[arbor] = source[arbor].reshape(-1)[index]
 
 
-LEARNING = {"hebbian": hebbian, "learn": learn, "normalize": normalize, "rearrange": rearrange}
+def gram(op: Operator, arrays: Arrays, step: int) -> None:
+    """Inner products of the atoms of a dictionary, ``(feature, feature)``."""
+    dictionary = arrays[op.reads[0]][op.scalars["arbor"]]
+    flat = dictionary.reshape(dictionary.shape[0], -1)
+    arrays[op.target][...] = op.scalars["coefficient"] * (flat @ flat.T)
+
+
+LEARNING = {
+    "hebbian": hebbian,
+    "learn": learn,
+    "train": train,
+    "normalize": normalize,
+    "rearrange": rearrange,
+    "gram": gram,
+}

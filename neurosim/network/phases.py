@@ -13,7 +13,13 @@ if TYPE_CHECKING:
     from neurosim.network.graph import ConnectionNode
 
 #: Layers whose new value depends on their own last one: they break loops.
-STATEFUL = ("HyPerLCALayer", "MomentumLCALayer", "ISTALayer", "LeakyIntegrator")
+STATEFUL = (
+    "HyPerLCALayer",
+    "MomentumLCALayer",
+    "ISTALayer",
+    "SparseSolverLayer",
+    "LeakyIntegrator",
+)
 
 
 def _declared(model: Model) -> bool:

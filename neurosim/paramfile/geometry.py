@@ -11,7 +11,7 @@ from neurosim.paramfile.groups import Group
 from neurosim.paramfile.oldkeys import KIND_RENAMES
 from neurosim.specs import KINDS, LayerSpec, SparseCoding
 
-_CODES = ("HyPerLCALayer", "MomentumLCALayer", "ISTALayer")
+_CODES = ("HyPerLCALayer", "MomentumLCALayer", "ISTALayer", "SparseSolverLayer")
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from typing import Any
 from neurosim.network import ConnectionNode, Network
 from neurosim.plan.buffers import BufferTable
 from neurosim.plan.operators import Operator, Schedule
+from neurosim.plan.solver import delivered
 
 POOLING = {"maxpooling": "max", "sumpooling": "sum", "avgpooling": "avg"}
 
@@ -143,7 +144,7 @@ def _deliver(
     coefficient: float,
     when: Schedule,
 ) -> Operator:
-    pre = table.activity(node.pre, delay)
+    pre = delivered(table, node.pre, node.post, delay)
     scalars: dict[str, Any] = {"coefficient": coefficient}
     if node.geometry is None:
         scalars["coefficient"] = coefficient * getattr(node.spec, "scale", 1.0)

@@ -8,6 +8,7 @@ from typing import Any
 from neurosim.network import Network
 from neurosim.plan.buffers import BufferTable
 from neurosim.plan.operators import Operator, Schedule
+from neurosim.plan.solver import lower_solver
 from neurosim.plan.transfer import transfer
 
 #: Potentials beyond this size, in units of the largest threshold or 1, mean divergence.
@@ -26,7 +27,7 @@ def decay(network: Network, spec: Any) -> dict[str, Any]:
             f"timeConstantTau = {spec.timeConstantTau:g}; it must be above 0",
             "timeConstantTau",
         )
-    return {"tau": tau, "dt": dt}
+    return {"tau": tau, "dt": dt, "terms": ()}
 
 
 def timescale_buffer(table: BufferTable, probe: str) -> str:
@@ -141,6 +142,7 @@ LOWERINGS: dict[str, LayerLowering] = {
     "HyPerLCALayer": _lca,
     "MomentumLCALayer": _momentum_lca,
     "ISTALayer": _ista,
+    "SparseSolverLayer": lower_solver,
     "LeakyIntegrator": _leaky,
     "CloneVLayer": _clone_v,
     "SigmoidLayer": _sigmoid,
@@ -164,10 +166,17 @@ RECEIVING = (
     "HyPerLCALayer",
     "MomentumLCALayer",
     "ISTALayer",
+    "SparseSolverLayer",
     "LeakyIntegrator",
 )
 #: Layers whose potentials are watched for growth without bound.
-GUARDED = ("HyPerLCALayer", "MomentumLCALayer", "ISTALayer", "LeakyIntegrator")
+GUARDED = (
+    "HyPerLCALayer",
+    "MomentumLCALayer",
+    "ISTALayer",
+    "SparseSolverLayer",
+    "LeakyIntegrator",
+)
 
 
 def potential(table: BufferTable, layer: str) -> str:

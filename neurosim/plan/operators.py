@@ -9,6 +9,8 @@ from typing import Any, Literal
 
 Role = Literal["state", "scratch", "weights", "momentum", "probe", "stimulus"]
 DType = Literal["real", "float64", "int64"]
+#: Which steps of an uninterrupted stretch an operator belongs to; see :class:`Operator`.
+Place = Literal["every", "first", "rest", "renew", "last", "last_rest"]
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,16 @@ class Schedule:
 ALWAYS = Schedule(1, 1)
 
 
+#: How the plan is printed.
+PLACES: dict[Place, str] = {
+    "first": "after a change from outside",
+    "rest": "unless after a change from outside",
+    "renew": "after a change from outside or a restart",
+    "last": "after a change from outside, before a look",
+    "last_rest": "before a look, unless after a change from outside",
+}
+
+
 @dataclass(frozen=True)
 class Operator:
     """One piece of work on buffers; a backend turns it into a callable.
@@ -102,6 +114,12 @@ class Operator:
         Constants of the operator.
     when : Schedule
         The steps at which it runs.
+    at : str
+        Fused plans leave out what nobody looks at between two interruptions:
+        ``first`` runs in a step after buffers were written from outside or
+        weights have changed, ``rest`` in all others, ``renew`` after such a
+        change or when a checkpoint was taken up; ``last`` after such a change and
+        in a step after which someone may look, ``last_rest`` in the latter only.
     """
 
     kind: str
@@ -112,11 +130,22 @@ class Operator:
     updates: tuple[str, ...] = ()
     scalars: Mapping[str, Any] = field(default_factory=lambda: MappingProxyType({}))
     when: Schedule = ALWAYS
+    at: Place = "every"
 
     @property
     def target(self) -> str:
         """The buffer it writes first."""
-        return (self.sets + self.incs + self.updates)[0]
+        return self.writes[0]
+
+    @property
+    def writes(self) -> tuple[str, ...]:
+        """All buffers it changes."""
+        return self.sets + self.incs + self.updates
+
+    @property
+    def steady(self) -> bool:
+        """Whether it runs in every step."""
+        return self.when.always and self.at == "every"
 
     def __str__(self) -> str:
         parts = [f"{self.kind:<16} {self.name:<22}"]
@@ -126,6 +155,8 @@ class Operator:
                 parts.append(f"{label} {', '.join(names)}")
         if not self.when.always:
             parts.append(f"[{self.when}]")
+        if self.at != "every":
+            parts.append(f"[{PLACES[self.at]}]")
         return "  ".join(parts)
 
 

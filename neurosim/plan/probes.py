@@ -10,6 +10,7 @@ from neurosim.plan.buffers import BufferTable
 from neurosim.plan.layers import potential, timescale_buffer
 from neurosim.plan.operators import ALWAYS, Operator, ProbeColumns, Schedule
 from neurosim.plan.schedules import trigger_schedule
+from neurosim.plan.solver import gains, measured_on_trial, trial
 
 TIMESCALES = ("AdaptiveTimeScaleProbe", "KneeTimeScaleProbe", "LogTimeScaleProbe")
 NORMS = {
@@ -50,7 +51,9 @@ def lower_probes(table: BufferTable) -> Lowered:
         elif kind == "QuotientProbe":
             buffer, names = _quotient(table, spec, after), ("value",)
         else:
-            buffer, names = _norm(table, spec, after), ("value",)
+            # The errors of a step are those of the codes from before it.
+            slot = before if measured_on_trial(table, spec) else after
+            buffer, names = _norm(table, spec, slot), ("value",)
         when = trigger_schedule(network, spec) if kind not in TIMESCALES else None
         columns[spec.name] = ProbeColumns(buffer, kind, names, when or ALWAYS)
     return before, after, {n: columns[n] for n in network.model.probes}
@@ -104,7 +107,8 @@ def _norm(table: BufferTable, spec: Any, after: list[Operator]) -> str:
     elif scalars["norm"] == "firm":
         of = target if kind == "FirmThresholdCostFnLCAProbe" else spec
         scalars |= {"v_thresh": of.VThresh, "v_width": of.VWidth}
-    reads = [table.activity(spec.targetLayer)]
+    target_buffer = trial if measured_on_trial(table, spec) else BufferTable.activity
+    reads = [target_buffer(table, spec.targetLayer)]
     if getattr(spec, "maskLayerName", None):
         reads.append(table.activity(spec.maskLayerName))
     value = _value(table, spec)
@@ -128,6 +132,20 @@ def coefficient(network: Network, spec: Any) -> float:
     return float(getattr(spec, "coefficient", 1.0))
 
 
+def _costs(network: Network, specs: list[Any]) -> list[str]:
+    """Layers whose activity costs its threshold in a sum of squared errors; else none."""
+    squares = [s for s in specs if type(s).__name__ == "L2NormProbe"]
+    if any((s.exponent, coefficient(network, s)) != (2.0, 0.5) for s in squares):
+        return []
+    costs = [s for s in specs if NORMS.get(type(s).__name__) == "l1"]
+    targets: list[Any] = [network.layers[s.targetLayer].spec for s in costs]
+    return [
+        target.name
+        for s, target in zip(costs, targets, strict=True)
+        if coefficient(network, s) == getattr(target, "VThresh", None)
+    ]
+
+
 def _energy_sum(table: BufferTable, spec: Any, after: list[Operator]) -> str:
     network = table.network
     probes = network.model.probes
@@ -139,6 +157,8 @@ def _energy_sum(table: BufferTable, spec: Any, after: list[Operator]) -> str:
         )
     reads = tuple(f"{m}:value" for m in members)
     weights = tuple(coefficient(network, probes[m]) for m in members)
+    won = gains(table, _costs(network, [probes[m] for m in members]))
+    reads, weights = (*reads, *won), (*weights, *(1.0 for _ in won))
     value = _value(table, spec)
     scalars = {"coefficients": weights}
     after.append(Operator("energy", spec.name, reads, (value,), (), (), scalars))

@@ -71,7 +71,13 @@ def _layer(
     v = initial_potential(network, spec, network.layers[spec.name].shape, seeds, folder)
     potentials[spec.name] = v
     linear = kind in ("HyPerLayer", "ConstantLayer")
-    a = v if linear else transfer_activity(v, transfer(spec))
+    a = v
+    if not linear:
+        # In float32, as PetaVision: a potential that starts at its threshold is not above it.
+        constants = {key: np.asarray(value, np.float32) for key, value in transfer(spec).items()}
+        a = np.empty_like(v)
+        for image in range(len(v)):
+            a[image] = transfer_activity(v[image], constants)
     if v_name != a_name:
         yield v_name, v
     # Histories start at zero: PetaVision publishes the start to the newest level only.

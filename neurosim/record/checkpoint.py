@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -32,7 +32,10 @@ _DAMAGED = "remove it and resume from an older checkpoint"
 
 
 def write_checkpoint(
-    folder: str | Path, step: int, arrays: Mapping[str, Any], attrs: Mapping[str, Any]
+    folder: str | Path,
+    step: int,
+    arrays: Mapping[str, Any] | Iterable[tuple[str, Any]],
+    attrs: Mapping[str, Any],
 ) -> Path:
     """Write one checkpoint; it appears under its name only when it is whole.
 
@@ -42,10 +45,11 @@ def write_checkpoint(
         Where checkpoints are kept (``OUT/checkpoints``); made as needed.
     step : int
         The step whose state this is.
-    arrays : mapping of str to value
+    arrays : mapping of str to value, or iterable of such pairs
         By HDF5 path, such as ``/layers/V1/V``: arrays of any shape, scalars, texts,
         arrays of text, and dicts (a generator's ``bit_generator.state``: nested
-        dicts, lists, integers of any size, arrays).
+        dicts, lists, integers of any size, arrays). An iterable is asked for one
+        value at a time.
     attrs : mapping
         Root attributes: time, params_sha256, ...
 
@@ -66,7 +70,7 @@ def write_checkpoint(
         with writing(path, _CURE):
             path.parent.mkdir(parents=True, exist_ok=True)
             file = h5py.File(partial, "w", libver=layout.LIBVER)
-            for name, value in arrays.items():
+            for name, value in arrays.items() if isinstance(arrays, Mapping) else arrays:
                 _write_value(file, name, value)
             ours = {
                 layout.FORMAT: layout.CHECKPOINT_FORMAT,

@@ -50,7 +50,8 @@ def remedy() -> str:
     """What to change when potentials or energies grow without bound."""
     return (
         "the step is too large for this dictionary: raise timeConstantTau, lower baseMax of an "
-        "adaptive time scale, lower dWMax, or normalise the input and the weights"
+        "adaptive time scale, lower dWMax, or normalise the input and the weights; a "
+        "SparseSolverLayer finds its step itself"
     )
 
 

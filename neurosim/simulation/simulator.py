@@ -11,14 +11,16 @@ import numpy as np
 
 from neurosim.backends.base import Backend
 from neurosim.plan.operators import Operator, Plan, Schedule
-from neurosim.simulation.clock import Clock
+from neurosim.simulation.clock import Clock, Segment
 from neurosim.simulation.convergence import Convergence
 from neurosim.simulation.divergence import EnergyWatch, check_potentials
 
 #: Seconds of uninterrupted work between two looks at signals and progress.
 RESPONSE = 0.25
-#: Most steps of one uninterrupted stretch; bounds what probes hold in memory.
-LONGEST = 256
+#: Most values of one probe in an uninterrupted stretch; bounds what probes hold in memory.
+LONGEST = 1 << 16
+#: Operators that make buffers anew from what a checkpoint holds.
+DERIVING = ("rearrange", "gram", "winograd_weights")
 
 
 @dataclass(frozen=True)
@@ -93,6 +95,9 @@ class Simulator:
         self.step = 0
         self.executed = 0
         self.stop_requested = False
+        self._changed = True
+        self._restored = False
+        self._complete = True
         self._clock = Clock(plan.step, [op.when for op in plan.learn])
         self._handles: dict[tuple[int, ...], int] = {}
         self._probes = {c.buffer: name for name, c in plan.probes.items()}
@@ -114,10 +119,15 @@ class Simulator:
             values_now = self.backend.run(self.backend.bind(measured, names), 0, 1)
             self.recorded(0, {self._probes[n]: v for n, v in values_now.items()})
 
+    def write(self, buffer: str, values: np.ndarray) -> None:
+        """Set a buffer between two steps."""
+        self.backend.write(buffer, values)
+        self._changed = True
+
     def overwrite(self, values: Iterable[tuple[str, np.ndarray]]) -> None:
         """Replace some starting values, then normalise and rearrange weights again."""
         for name, value in values:
-            self.backend.write(name, value)
+            self.write(name, value)
         self._run(tuple(op for op in self.plan.start if op.kind != "copy"), 0, 1)
 
     def restore(
@@ -129,14 +139,17 @@ class Simulator:
         """Go on from the saved buffers of a checkpoint."""
         for name, value in values:
             self.backend.write(name, value)
-        self._run(tuple(op for op in self.plan.start if op.kind == "rearrange"), 0, 1)
+        self._run(tuple(op for op in self.plan.start if op.kind in DERIVING), 0, 1)
         self.step = step
-        if self.convergence and bookkeeping:
+        self._changed = bookkeeping.get("changed", True)
+        self._restored = True
+        if self.convergence and "convergence" in bookkeeping:
             self.convergence.load(bookkeeping["convergence"])
 
     def bookkeeping(self) -> dict[str, Any]:
         """What a checkpoint must hold besides buffers."""
-        return {"convergence": self.convergence.saved() if self.convergence else {}}
+        convergence = self.convergence.saved() if self.convergence else {}
+        return {"convergence": convergence, "changed": self._changed}
 
     def saved(self) -> Iterable[tuple[str, np.ndarray]]:
         """Every buffer that a checkpoint holds."""
@@ -146,25 +159,29 @@ class Simulator:
                 yield buffer.name, self.backend.read(buffer.name)
 
     def run(self, last_step: int) -> None:
-        """Step until ``last_step`` or until a stop is requested."""
-        while self.step < last_step and not self.stop_requested:
-            before = self.step
-            self._stretch(last_step)
-            for observer in self.observers:
-                due = observer.next_step(before)
+        """Step until ``last_step`` or until a stop is requested.
+
+        A stop may come one step later, so that every buffer is up to date.
+        """
+        while self.step < last_step and not (self.stop_requested and self._complete):
+            dues = [observer.next_step(self.step) for observer in self.observers]
+            self._stretch(last_step, [due for due in dues if due is not None])
+            for observer, due in zip(self.observers, dues, strict=True):
                 if due is not None and due <= self.step:
                     observer.observe(self)
             if self.between:
                 self.between(self)
 
-    def _stretch(self, last_step: int) -> None:
+    def _stretch(self, last_step: int, dues: list[int]) -> None:
         """One uninterrupted stretch, then learning and checks."""
         began = time.perf_counter()
-        dues = [o.next_step(self.step) for o in self.observers]
-        limit = min([last_step, *(d for d in dues if d is not None)])
-        allowed = max(1, min(LONGEST, int(RESPONSE / max(self._seconds_per_step, 1e-9))))
+        limit = min([last_step, *dues])
+        longest = max(1, LONGEST // self.plan.nbatch)
+        allowed = max(1, min(longest, int(RESPONSE / max(self._seconds_per_step, 1e-9))))
         if self.convergence:
             allowed = min(allowed, self.convergence.steps_to_look(self.step))
+        if self.stop_requested:
+            limit = self.step + 1
         first, last = self.step + 1, min(limit, self.step + allowed)
         segment = self._clock.segment(first, max(first, last))
         for stimulus in self.stimuli:
@@ -172,7 +189,8 @@ class Simulator:
                 frames = stimulus.frames(stimulus.display(segment.first))
                 self.backend.write(stimulus.frame, frames)
                 self._new_image()
-        values = self._run(segment.operators, segment.first, segment.steps)
+        self._complete = segment.last == limit or self._looked_at(segment.last)
+        values = self._advance(segment)
         self.step = segment.last
         self.executed += segment.steps
         self._learn()
@@ -180,11 +198,45 @@ class Simulator:
         spent = (time.perf_counter() - began) / segment.steps
         self._seconds_per_step = max(spent, 0.5 * self._seconds_per_step)
 
+    def _looked_at(self, step: int) -> bool:
+        """Whether a step must leave every buffer up to date, besides what observers ask for.
+
+        So learning finds them, and whoever is left with the state when the next
+        input cannot be read, or when a presentation ends early.
+        """
+        learns = any(op.when.fires(step) for op in self.plan.learn)
+        shows = any(stimulus.when.fires(step + 1) for stimulus in self.stimuli)
+        return learns or shows or self.convergence is not None
+
     def _new_image(self) -> None:
         for watch in self.watches:
             watch.restart()
         if self.convergence:
             self.convergence.restart()
+
+    def _advance(self, segment: Segment) -> dict[str, np.ndarray]:
+        """Run a segment: its first step may follow a change, a look its last one."""
+        parts: list[tuple[tuple[Operator, ...], int]] = []
+        for step in dict.fromkeys((segment.first, segment.first + 1, segment.last)):
+            if step > segment.last:
+                continue
+            changed, seen = self._changed, step == segment.last and self._complete
+            places = {"every", "first" if changed else "rest"}
+            places |= {"renew"} if changed or self._restored else set()
+            places |= {"last"} if changed or seen else set()
+            places |= {"last_rest"} if seen and not changed else set()
+            self._changed = self._restored = False
+            operators = tuple(op for op in segment.operators if op.at in places)
+            if not parts or parts[-1][0] != operators:
+                parts.append((operators, step))
+        ends = [first - 1 for _, first in parts[1:]] + [segment.last]
+        found = [
+            self._run(operators, first, end - first + 1)
+            for (operators, first), end in zip(parts, ends, strict=True)
+        ]
+        if len(found) == 1:
+            return found[0]
+        return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
 
     def _run(self, operators: tuple[Operator, ...], first: int, steps: int) -> dict:
         if not operators:
@@ -200,6 +252,7 @@ class Simulator:
     def _learn(self) -> None:
         due = tuple(op for op in self.plan.learn if op.when.fires(self.step))
         self._run(due, self.step, 1)
+        self._changed |= bool(due)
 
     def _after(self, first: int, values: dict[str, np.ndarray], last_step: int) -> None:
         """Checks of the stretch, delivery of probe values, early ends."""

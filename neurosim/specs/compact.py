@@ -19,6 +19,7 @@ from neurosim.specs.values import (
 __all__ = ["SparseCoding"]
 
 _PATCHED = When("wholeField", (False,))
+_DYNAMICS = When("layerKind", ("HyPerLCALayer", "MomentumLCALayer", "ISTALayer"))
 _LEARNS = When("learn", (True,))
 _UNIFORM = When("weightInitType", ("UniformRandomWeight",))
 _SQUARED = (_PATCHED, When("patchSize", given=False))
@@ -47,8 +48,8 @@ class SparseCoding(Spec):
     strideX: IntegerArray = key((), "Distance of patches.", unit="coded neuron", when=_STRIDDEN)
     strideY: IntegerArray = key((), "Distance of patches.", unit="coded neuron", when=_STRIDDEN)
     features: Integer = key(..., "Size of the dictionary.", unit="feature", ge=1)
-    layerKind: Literal["HyPerLCALayer", "MomentumLCALayer", "ISTALayer"] = key(
-        "HyPerLCALayer", "The dynamics."
+    layerKind: Literal["HyPerLCALayer", "MomentumLCALayer", "ISTALayer", "SparseSolverLayer"] = key(
+        "HyPerLCALayer", "The dynamics, or the accelerated solver."
     )
     VThresh: Number = key(..., "Threshold, the price of activity.", gt=0)
     threshold: Literal["soft", "hard", "firm"] = key("soft", "What is done above the threshold.")
@@ -56,7 +57,9 @@ class SparseCoding(Spec):
     AMax: Number = key(FLOAT_MAX, "Largest activity.")
     AShift: Number = key(0.0, "Taken from the potential; VThresh if absent and soft.")
     VWidth: Number = key(0.0, "Width of the linear rise; VThresh if absent and firm.")
-    timeConstantTau: Number = key(100.0, "Time constant of the leak.", unit="time", gt=0)
+    timeConstantTau: Number = key(
+        100.0, "Time constant of the leak.", unit="time", when=_DYNAMICS, gt=0
+    )
     selfInteract: Flag = key(
         True,
         "Add the own activity back to the drive.",
@@ -65,8 +68,10 @@ class SparseCoding(Spec):
     LCAMomentumRate: Number = key(
         0.0, "Momentum of the potential.", when=When("layerKind", ("MomentumLCALayer",))
     )
-    adaptiveTimeScaleProbe: Name = key(None, "Probe that sets the time scale of each input.")
-    valueV: Number = key(0.0, "Starting potential; VThresh if absent.")
+    adaptiveTimeScaleProbe: Name = key(
+        None, "Probe that sets the time scale of each input.", when=_DYNAMICS
+    )
+    valueV: Number = key(0.0, "Starting potential; VThresh if absent, 0 for the solver.")
     feedback: Literal["potential", "activity", "none"] = key(
         "potential",
         "What of a sparse code below is reconstructed, and pulled by the error; "
@@ -129,7 +134,7 @@ class SparseCoding(Spec):
             **super().derived_defaults(),
             "AShift": self.VThresh if self.threshold == "soft" else 0.0,
             "VWidth": self.VThresh if self.threshold == "firm" else 0.0,
-            "valueV": self.VThresh,
+            "valueV": 0.0 if self.layerKind == "SparseSolverLayer" else self.VThresh,
             "momentumTimeConstant": taus[self.momentumMethod],
         }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 from neurosim.specs.base import KeyProblem, When, key
 from neurosim.specs.layer_keys import (
@@ -43,6 +43,7 @@ __all__ = [
     "PvpLayer",
     "RescaleLayer",
     "SigmoidLayer",
+    "SparseSolverLayer",
 ]
 
 
@@ -84,6 +85,31 @@ class MomentumLCALayer(SelfInteractKeys, TransferKeys, ChannelKeys, InitVKeys):
 
 class ISTALayer(TimeConstantKeys, TransferKeys, ChannelKeys, InitVKeys):
     """A sparse code by iterated shrinkage."""
+
+
+class SparseSolverLayer(TransferKeys, ChannelKeys, InitVKeys):
+    """A sparse code by an accelerated solver that measures its own step; neurosim's own.
+
+    Layers of this kind that drive each other are solved together. The threshold is one-sided
+    and soft, and there is no time constant.
+    """
+
+    VThresh: Number = key(..., "Threshold, the price of activity.", gt=0)
+
+    def derived_defaults(self) -> dict[str, Any]:
+        """The threshold is soft."""
+        return {**super().derived_defaults(), "AMin": 0.0, "AShift": self.VThresh}
+
+    def check(self) -> None:
+        """Only a one-sided soft threshold has the energy, or the rest, that is solved for."""
+        super().check()
+        only = "this solver has a one-sided soft threshold only; use HyPerLCALayer for others"
+        wanted = {"AMin": 0.0, "AShift": self.VThresh, "VWidth": 0.0, "AMax": FLOAT_MAX}
+        if self.verticesV:
+            raise KeyProblem("verticesV", only)
+        for name, value in wanted.items():
+            if getattr(self, name) != value:
+                raise KeyProblem(name, f"{name} = {getattr(self, name):g}; {only}")
 
 
 class LeakyIntegrator(TransferKeys, ChannelKeys, InitVKeys):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from itertools import product
 
+from tests.backends.circuits import CIRCUITS, CLOCK
 from tests.backends.local_cases import LOCAL_CASES
 from tests.backends.nets import (
     code,
@@ -19,6 +20,7 @@ from tests.backends.nets import (
     plastic,
     weights,
 )
+from tests.backends.solver_cases import SOLVER_CASES
 
 COLUMN = column(nbatch=3)
 IN = noise("In")
@@ -31,7 +33,7 @@ MARGINS = {
     "value": {"valueBC": 0.7},
 }
 
-CASES: dict[str, tuple[str, ...]] = {**LOCAL_CASES}
+CASES: dict[str, tuple[str, ...]] = {**LOCAL_CASES, **CIRCUITS, **SOLVER_CASES}
 
 
 # ---- Deliveries --------------------------------------------------------------------------------
@@ -228,7 +230,6 @@ TIMER = linear("Fast") + group(
     "ANNLayer", "Timer", nf=3, phase=1, InitVType="ZeroV", triggerLayerName="Clock"
 )
 #: An input that changes every fourth step, in a file beside the params.
-CLOCK = group("PvpLayer", "Clock", nf=3, inputPath="frames.pvp", displayPeriod=4)
 CASES["input that changes"] = (CLOCK, linear("Out"), join("IdentConn", "ClockToOut"))
 for offset in (0, 1, 3):
     CASES[f"triggered layer, offset {offset}"] = (

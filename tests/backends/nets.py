@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,17 @@ from typing import Any
 import numpy as np
 
 from neurosim import loads
+from neurosim.experiment import Experiment
+from neurosim.plan import Plan
+from neurosim.plan.tune import learn_in_blocks
+from neurosim.plan.winograd import products, shorten
 from neurosim.simulation import Simulator
 from neurosim.specs.base import literal
 
-#: Backends under test: name, precision, threads.
-BACKENDS = (("cpu", "float32", 1), ("cpu", "float64", 2))
+#: Backends under test: name, precision, threads. Another one is named in the environment.
+BACKENDS: tuple[tuple[str, str, int], ...] = (("cpu", "float32", 1), ("cpu", "float64", 2))
+if other := os.environ.get("NEUROSIM_TEST_BACKEND"):
+    BACKENDS = ((other, "float32", 1), (other, "float64", 1))
 
 
 def group(kind: str, name: str, **keys: Any) -> str:
@@ -74,6 +81,21 @@ def join(kind: str, name: str, channel: int = 0, **keys: Any) -> str:
     return group(kind, name, channelCode=channel, **keys)
 
 
+#: Forms of a plan: as the file has it, fused, and tuned for a host, with nested short
+#: convolutions wherever they are possible.
+FORMS = ("plain", "fused", "tuned")
+
+
+def formed(experiment: Experiment, form: str) -> Plan:
+    """The plan of an experiment in one form."""
+    if form == "plain":
+        return experiment.plan
+    fused = experiment.fused_plan
+    if form == "fused":
+        return fused
+    return learn_in_blocks(shorten(fused, lambda s: products(s["geometry"]) > 1))
+
+
 def simulator(
     text: str | Iterable[str],
     backend: str = "reference",
@@ -81,12 +103,14 @@ def simulator(
     threads: int = 1,
     folder: Path | str = ".",
     start: Mapping[str, np.ndarray] | None = None,
+    form: str = "fused",
     **options: Any,
 ) -> Simulator:
     """A started simulator; ``start`` replaces values of buffers afterwards."""
     text = text if isinstance(text, str) else "".join(text)
     experiment = loads(text, folder)
-    made = experiment.start(experiment.simulator(backend, dtype, threads, **options))
+    made = experiment.simulator(backend, dtype, threads, plan=formed(experiment, form), **options)
+    experiment.start(made)
     for name, value in (start or {}).items():
         made.backend.write(name, value)
     return made

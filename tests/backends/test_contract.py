@@ -8,13 +8,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from neurosim import loads
 from neurosim.backends.reference import KERNELS
-from neurosim.network import build_network
-from neurosim.paramfile import load_text
-from neurosim.plan import Plan, lower
+from neurosim.plan import Operator, Plan
+from neurosim.simulation import Simulator
 from neurosim.stimuli.pvp import write_activity
 from tests.backends.cases import CASES, COLUMN
-from tests.backends.nets import BACKENDS, read_all, simulator
+from tests.backends.nets import BACKENDS, FORMS, formed, read_all, simulator
 from tests.tolerances import FLOAT32_REORDERED, FLOAT64_REORDERED
 
 STEPS = 10
@@ -35,14 +35,24 @@ def text_of(case: str) -> str:
     return groups if groups.startswith("HyPerCol") else COLUMN + groups
 
 
-def plan_of(case: str) -> Plan:
-    return lower(build_network(load_text(text_of(case), "<text>").model))
+def operators(plan: Plan) -> tuple[Operator, ...]:
+    return (*plan.start, *plan.step, *plan.learn)
+
+
+def forms_of(case: str) -> list[str]:
+    """Forms of the plan that differ from those before them."""
+    experiment = loads(text_of(case))
+    plans = [formed(experiment, form) for form in FORMS]
+    return [form for i, form in enumerate(FORMS) if plans[i] not in plans[:i]]
+
+
+CASE_FORMS = [(case, form) for case in CASES for form in forms_of(case)]
 
 
 @cache
 def reference(case: str, frames: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """Every buffer after the first and the last step."""
-    made = simulator(text_of(case), folder=frames)
+    """Every buffer of the plain plan after the first and the last step."""
+    made = simulator(text_of(case), folder=frames, form="plain")
     made.run(1)
     first = read_all(made)
     made.run(STEPS)
@@ -57,32 +67,41 @@ def assert_same(found: np.ndarray, wanted: np.ndarray, tolerance: float, what: s
     assert difference <= tolerance * largest, f"{what} differs by {difference:.3g} of {largest:.3g}"
 
 
-@pytest.mark.parametrize("backend", BACKENDS, ids=lambda b: f"{b[0]}-{b[1]}")
-@pytest.mark.parametrize("case", CASES)
-def test_backend_agrees_with_the_reference(
-    case: str, backend: tuple[str, str, int], frames: Path
-) -> None:
-    tested = simulator(text_of(case), *backend, folder=frames)
-    tolerance = TOLERANCE[backend[1]]
-    first, last = reference(case, frames)
-    tested.run(1)
-    for name, wanted in first.items():
-        assert_same(tested.backend.read(name), wanted, tolerance, f"{name} at step 1")
-    tested.run(STEPS)
-    changed = False
-    for name, wanted in last.items():
+def compare(tested: Simulator, case: str, frames: Path, tolerance: float, fused: bool) -> None:
+    """Compare all buffers with those of the reference on the plain plan.
+
+    What a fused plan sums in a drive is part of it only.
+    """
+    for step, wanted in zip((1, STEPS), reference(case, frames), strict=True):
+        tested.run(step)
         # The rounding of each step and update adds up.
-        assert_same(tested.backend.read(name), wanted, 10 * tolerance, f"{name} at step {STEPS}")
-        changed |= bool(np.any(wanted))
-    assert changed, "nothing but zeros was compared"
+        limit = tolerance if step == 1 else 10 * tolerance
+        for name, value in wanted.items():
+            if name in tested.plan.buffers and not (fused and name.endswith(":G")):
+                assert_same(tested.backend.read(name), value, limit, f"{name} at step {step}")
+    assert any(np.any(value) for value in wanted.values()), "nothing but zeros was compared"
+
+
+@pytest.mark.parametrize("backend", BACKENDS, ids=lambda b: f"{b[0]}-{b[1]}")
+@pytest.mark.parametrize(("case", "form"), CASE_FORMS)
+def test_backend_agrees_with_the_reference(
+    case: str, form: str, backend: tuple[str, str, int], frames: Path
+) -> None:
+    tested = simulator(text_of(case), *backend, folder=frames, form=form)
+    compare(tested, case, frames, TOLERANCE[backend[1]], form != "plain")
+
+
+@pytest.mark.parametrize(("case", "form"), [(c, f) for c, f in CASE_FORMS if f != "plain"])
+def test_fused_operators_do_what_they_stand_for(case: str, form: str, frames: Path) -> None:
+    tested = simulator(text_of(case), folder=frames, form=form)
+    compare(tested, case, frames, 1e-11, True)
 
 
 def test_the_cases_hold_every_operator() -> None:
     """A kernel without a case would be compared with nothing."""
     kinds: set[str] = set()
-    for case in CASES:
-        plan = plan_of(case)
-        kinds |= {op.kind for slot in (plan.start, plan.step, plan.learn) for op in slot}
+    for case, form in CASE_FORMS:
+        kinds |= {op.kind for op in operators(formed(loads(text_of(case)), form))}
     assert kinds == set(KERNELS)
 
 

@@ -1,0 +1,45 @@
+"""Whether a CUDA device can be used, found out without importing numba.cuda where there is none."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import sys
+
+DRIVERS = ("nvcuda.dll",) if sys.platform == "win32" else ("libcuda.so.1", "libcuda.so")
+CURE = (
+    'install an NVIDIA driver and pip install "neurosim[cuda]" on a machine with a CUDA device, or '
+    "take --backend cpu"
+)
+
+
+def simulated() -> bool:
+    """Whether numba is asked to simulate a device."""
+    return os.environ.get("NUMBA_ENABLE_CUDASIM", "0") not in ("", "0")
+
+
+def driver_present() -> bool:
+    """Whether the library of the NVIDIA driver can be loaded; takes no time where it is missing."""
+    for name in DRIVERS:
+        try:
+            ctypes.CDLL(name)
+        except OSError:
+            continue
+        return True
+    return False
+
+
+def cuda_problem() -> str:
+    """What keeps a CUDA device from being used; empty when one can be."""
+    if not simulated() and not driver_present():
+        return "the NVIDIA driver was not found"
+    try:
+        from numba import cuda
+
+        if not cuda.is_available():
+            error = cuda.cuda_error()
+            return f"{error}".strip().split("\n")[0] if error else "the CUDA toolkit was not found"
+        cuda.current_context()
+    except Exception as error:  # whatever a driver of the wrong version comes up with
+        return f"{type(error).__name__}: {error}".split("\n")[0]
+    return ""
