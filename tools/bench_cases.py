@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -142,7 +143,10 @@ def _activity(engine: Engine, steps: int, levels: tuple[str, ...] = ("V1",)) -> 
 
 
 def case_dense(settings: Settings, folder: Path) -> Case:
-    """12,288 inputs, 512 atoms of the whole field, batch 128, threshold 0.1: 400 steps."""
+    """12,288 inputs, 512 atoms of the whole field, batch 128, threshold 0.1: steps 2 to 400.
+
+    The first step, with both products that do not change, is in the whole solve only.
+    """
     problem = mixture_problem(settings)
     steps, rows = (20, []) if settings.quick else (400, [])
     facts: Row = {"problem": problem.source}
@@ -161,18 +165,29 @@ def case_dense(settings: Settings, folder: Path) -> Case:
             ),
             *_torch_dense(circuit, settings.device, steps, threads),
         ]
-        found = contest(contestants, settings.repeats, per_image=False)
+        later = [after_first(c) for c in contestants]
+        found = contest(later, settings.repeats, per_image=False)
         agree(found, contestants, [judge(circuit)], steps if settings.quick else 40)
         rows += found
         facts[f"whole_solve_seconds_{threads}_threads"] = _exact(
             problem, made[0][1], steps, threads
         )
     return {
-        "title": case_dense.__doc__,
+        "title": " ".join((case_dense.__doc__ or "").split()),
         "unit": "ms per step of the batch",
         "rows": rows,
         "facts": facts,
     }
+
+
+def after_first(contestant: Contestant) -> Contestant:
+    """The same, timed from the second step on."""
+
+    def reset() -> None:
+        contestant.reset()
+        contestant.run(1)
+
+    return replace(contestant, reset=reset, steps=contestant.steps - 1)
 
 
 def _torch_dense(circuit: Circuit, device: str, steps: int, threads: int) -> list[Contestant]:
@@ -217,7 +232,7 @@ def _exact(problem: Problem, engine: Engine, steps: int, threads: int) -> Row:
 
 def case_paper(settings: Settings, folder: Path) -> Case:
     """The paper's network (V1, VP1, T1, P1, feedback from potentials), random dictionaries."""
-    images, steps = (2, 12) if settings.quick else (32 if settings.device == "cuda" else 24, 400)
+    images, steps = (2, 12) if settings.quick else (32 if settings.device == "cuda" else 24, 160)
     rows: list[Row] = []
     facts: Row = {"input": "drawn faces and rendered names"}
     for threads in settings.threads:
@@ -231,7 +246,7 @@ def case_paper(settings: Settings, folder: Path) -> Case:
             )
             for name, fuse in plans(settings)
         ]
-        made.append(("neurosim, the file as it is: energies, adaptive step, learning", whole))
+        made.append(("neurosim, the file as it is: energies, adaptive step", whole))
         circuit = circuit_of(made[0][1])
         mine = engines(made, steps, threads, 40)
         others = _paper_peers(circuit, settings, threads)

@@ -190,10 +190,13 @@ class NumpyGram:
         """Potentials at the threshold."""
         self.u = np.full((len(self.x), len(self.phi)), self.threshold, np.float32)
         self.a = np.zeros_like(self.u)
+        self.fixed: tuple[np.ndarray, np.ndarray] | None = None
 
     def run(self, steps: int) -> None:
-        """Both products that do not change, then the steps."""
-        b, gram = self.x @ self.phi.T, self.phi @ self.phi.T
+        """Both products that do not change, the first time, then the steps."""
+        if self.fixed is None:
+            self.fixed = self.x @ self.phi.T, self.phi @ self.phi.T
+        b, gram = self.fixed
         for _ in range(steps):
             self.u += self.gain * (b - self.u - self.a @ gram + self.a)
             self.a = np.maximum(self.u - self.threshold, 0)

@@ -204,9 +204,10 @@ def paper_experiment(
         if kind != "HyPerLCALayer":
             dynamics = f'layerKind = "{kind}";'
         text = re.sub(r"timeConstantTau = \S+;", dynamics, text)
-    experiment = neurosim.loads(
-        text, overrides={"column.nbatch": images, "Face.subtractMean": False}
-    )
+    changes: dict[str, object] = {"column.nbatch": images, "Face.subtractMean": False}
+    if plain:
+        changes["Face.displayPeriod"] = 10**6  # one image for as long as it takes
+    experiment = neurosim.loads(text, overrides=changes)
     if not settings.quick:
         return experiment
     small: dict[str, object] = {f"{v}.features": 8 for v in ("V1", "VP1", "T1", "P1")}

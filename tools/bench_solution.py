@@ -17,7 +17,7 @@ from bench_problems import image_problem, image_text, paper_experiment
 
 GAPS = (1e-2, 1e-3)
 #: Steps of the paper's network within which it should come to rest.
-LONGEST = 2000
+LONGEST = 1000
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ WEIGHTS = {**LEARNING, **WINOGRAD_WEIGHTS}
 FEW_UNITS = 32
 #: Bytes of the buffers of images that are stepped together where they are small, so
 #: that calls are few and all stays in a core's cache.
-SMALL_IMAGES_BYTES = 1 << 19
+SMALL_IMAGES_BYTES = 1 << 20
 
 
 def available_cores() -> int:

@@ -150,20 +150,34 @@ def compete(projected, products, a, found, target):
     projected, a, target : (image, feature); products : (feature, feature).
     """
     for b in range(a.shape[0]):
-        units, row = a[b], target[b]
-        row[:] = projected[b]
+        units, row, start = a[b], target[b], projected[b]
         n = 0
         for f in range(units.size):
             found[n] = f
             n += units[f] != 0.0
-        for k in range(0, n, 4):
-            # Past the last feature, the last one again, times zero.
-            f0, f1 = found[k], found[min(k + 1, n - 1)]
-            f2, f3 = found[min(k + 2, n - 1)], found[min(k + 3, n - 1)]
-            u0 = units[f0]
-            u1 = units[f1] if k + 1 < n else u0 - u0
-            u2 = units[f2] if k + 2 < n else u0 - u0
-            u3 = units[f3] if k + 3 < n else u0 - u0
+        if n == 0:
+            row[:] = start
+            continue
+        # Past the last feature, the last one again, times zero (in the run's precision).
+        last = n - 1
+        zero = units[found[last]] - units[found[last]]
+        f0, f1, f2, f3 = found[0], found[min(1, last)], found[min(2, last)], found[min(3, last)]
+        f4, f5 = found[min(4, last)], found[min(5, last)]
+        f6, f7 = found[min(6, last)], found[min(7, last)]
+        u0, u1 = units[f0], units[f1] if n > 1 else zero
+        u2, u3 = units[f2] if n > 2 else zero, units[f3] if n > 3 else zero
+        u4, u5 = units[f4] if n > 4 else zero, units[f5] if n > 5 else zero
+        u6, u7 = units[f6] if n > 6 else zero, units[f7] if n > 7 else zero
+        p0, p1, p2, p3 = products[f0], products[f1], products[f2], products[f3]
+        p4, p5, p6, p7 = products[f4], products[f5], products[f6], products[f7]
+        for i in range(row.size):
+            first = u0 * p0[i] + u1 * p1[i] + u2 * p2[i] + u3 * p3[i]
+            row[i] = start[i] - (first + u4 * p4[i] + u5 * p5[i] + u6 * p6[i] + u7 * p7[i])
+        for k in range(8, n, 4):
+            f0, f1 = found[k], found[min(k + 1, last)]
+            f2, f3 = found[min(k + 2, last)], found[min(k + 3, last)]
+            u0, u1 = units[f0], units[f1] if k + 1 < n else zero
+            u2, u3 = units[f2] if k + 2 < n else zero, units[f3] if k + 3 < n else zero
             p0, p1, p2, p3 = products[f0], products[f1], products[f2], products[f3]
             for i in range(row.size):
                 row[i] -= u0 * p0[i] + u1 * p1[i] + u2 * p2[i] + u3 * p3[i]

@@ -216,11 +216,8 @@ def _images(tile: Tile, name: str) -> np.ndarray:
     return array.reshape(array.shape[0], -1)
 
 
-def _step_sizes(op: Operator, tile: Tile, images: int) -> np.ndarray:
-    """Step size of each image: adaptive, or the column's."""
-    if len(op.reads) > 1 + len(op.scalars["terms"]):
-        return tile.view(op.reads[-1])[:, 0]
-    return np.full(images, op.scalars["dt"])
+def _joined(tile: Tile, name: str) -> np.ndarray:
+    return tile.view(name).reshape(1, -1)
 
 
 def _coding(op: Operator, tile: Tile, kernel: Any, *constants: Any) -> Call:
@@ -228,12 +225,15 @@ def _coding(op: Operator, tile: Tile, kernel: Any, *constants: Any) -> Call:
 
     The last term is added while the potential is updated, others before.
     """
-    g, v, a = (_images(tile, n) for n in (op.reads[0], *op.updates[:2]))
     coefficients = [tile.real(c) for c in op.scalars["terms"]]
-    terms = [_images(tile, n) for n in op.reads[1 : 1 + len(coefficients)]]
+    adaptive = len(op.reads) > 1 + len(coefficients)
+    # Images with one step size are one long image.
+    view = _images if adaptive else _joined
+    ts = tile.view(op.reads[-1])[:, 0] if adaptive else np.full(1, op.scalars["dt"])
+    g, v, a = (view(tile, n) for n in (op.reads[0], *op.updates[:2]))
+    terms = [view(tile, n) for n in op.reads[1 : 1 + len(coefficients)]]
     term, coefficient = (terms.pop(), coefficients.pop()) if terms else (None, tile.real(0))
-    others = [_images(tile, n) for n in op.updates[2:]]
-    ts = _step_sizes(op, tile, v.shape[0])
+    others = [view(tile, n) for n in op.updates[2:]]
     arguments = (g, term, coefficient, v, a, *others, ts, op.scalars["tau"], *constants)
     update = _updater(op, tile, kernel, arguments, v, a)
     if not terms:
