@@ -101,8 +101,19 @@ def measure(chosen: argparse.Namespace, command: list[str]) -> dict[str, Any]:
             case_began = time.perf_counter()
             result["cases"][name] = CASES[name](settings, Path(folder))
             result["cases"][name]["seconds"] = time.perf_counter() - case_began
-    result["seconds"] = time.perf_counter() - began
+            result["seconds"] = time.perf_counter() - began
+            save(result, chosen)  # what is measured is not lost if a later case fails
     return result
+
+
+def save(result: dict[str, Any], chosen: argparse.Namespace) -> None:
+    """Write results as JSON where the command line asks for them."""
+    text = json.dumps(result, indent=1) + "\n"
+    if chosen.json:
+        chosen.json.write_text(text, encoding="utf-8")
+    if chosen.report:
+        chosen.report.mkdir(parents=True, exist_ok=True)
+        (chosen.report / "results.json").write_text(text, encoding="utf-8")
 
 
 def main(given: list[str] | None = None) -> int:
@@ -117,16 +128,13 @@ def main(given: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     show(result)
-    text = json.dumps(result, indent=1) + "\n"
-    if chosen.json:
-        chosen.json.write_text(text, encoding="utf-8")
+    save(result, chosen)
     for folder in (chosen.figures, chosen.report):
         if folder:
             from bench_figures import draw
 
             draw(result, folder)
     if chosen.report:
-        (chosen.report / "results.json").write_text(text, encoding="utf-8")
         report(result, chosen.report)
     return 0
 
