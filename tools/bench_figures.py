@@ -9,6 +9,7 @@ import matplotlib
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
+from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
 Result = dict[str, Any]
 #: Units of the axes of the scaling curves.
@@ -63,6 +64,7 @@ def _curves(case: dict[str, Any]) -> Any:
         panel.set(xscale="log", yscale="log")
         panel.set_xlabel(LABELS["active" if axis == "threshold" else axis])
         ticks = [] if axis == "threshold" else sorted({r["value"] for r in rows})
+        plain_ticks(panel.xaxis)
         if ticks:
             panel.set_xticks(ticks, [f"{t:g}" for t in ticks])
             panel.minorticks_off()
@@ -73,6 +75,13 @@ def _curves(case: dict[str, Any]) -> Any:
         panel.set_ylabel("ms per image and step")
     panels.flat[0].legend(fontsize=8)
     return figure
+
+
+def plain_ticks(axis: Any) -> None:
+    """Numbers 1, 2, 5, 10, ... on a log axis, not powers of ten."""
+    axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_locator(NullLocator())
 
 
 def _gaps(case: dict[str, Any]) -> Any:
@@ -107,6 +116,7 @@ def _times(case: dict[str, Any]) -> Any:
         panel.errorbar(medians[at], at, xerr=ends, fmt="o", color=colour, capsize=3)
     panel.set_yticks(range(len(rows)), names)
     panel.set(xscale="log", xlabel=case["unit"])
+    plain_ticks(panel.xaxis)
     panel.tick_params(axis="y", labelsize=8)
     panel.grid(alpha=0.3, axis="x")
     return figure
