@@ -62,3 +62,7 @@ SKLEARN_LASSO_CODE = 1e-4
 # The order of an integrator is the slope of log(error) over log(step), still bent by the next term
 # at steps large enough to stay clear of rounding.
 CONVERGENCE_ORDER = 0.15
+
+#: The state of a solver's search is quotients of sums of small differences: rounding shows there
+#: this many times as much as in the codes.
+SEARCH_STATE = 10.0
