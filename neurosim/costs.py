@@ -84,7 +84,7 @@ def profile_table(profile: Profile, seconds: float) -> None:
         timed = _times(calls, sum(entry.seconds for entry in few), whole)
         table.add_row(f"{len(few)} others", "", *timed, "", "", "")
     rest = whole - sum(entry.seconds for entry in entries)
-    table.add_row("", "besides operators", *_times("", rest, whole), "", "", "")
+    table.add_row("", "loading kernels, and besides", *_times("", rest, whole), "", "", "")
     console.print(table)
     if ceiling:
         console.print(

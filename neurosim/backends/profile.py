@@ -63,6 +63,23 @@ class _Cell:
     def __init__(self, op: Operator) -> None:
         self.op, self.lock = op, Lock()
         self.seconds, self.calls, self.images = 0.0, 0, 0
+        self.first, self.timings = 0.0, 0
+
+    def add(self, spent: float, counted: bool, images: int) -> None:
+        """Add a call."""
+        with self.lock:
+            self.first = self.first if self.timings else spent
+            self.timings += 1
+            self.seconds += spent
+            self.calls += counted
+            self.images += images
+
+    @property
+    def steady(self) -> float:
+        """Seconds of all calls, as if the first, which loads the kernel, were like the others."""
+        if self.timings < 2:
+            return self.seconds
+        return (self.seconds - self.first) * self.timings / (self.timings - 1)
 
 
 class Profile:
@@ -109,11 +126,7 @@ class Profile:
         def timed_call(*arguments: Any) -> Any:
             began = time.perf_counter()
             result = call(*arguments)
-            spent = time.perf_counter() - began
-            with cell.lock:
-                cell.seconds += spent
-                cell.calls += counted
-                cell.images += images
+            cell.add(time.perf_counter() - began, counted, images)
             return result
 
         return timed_call
@@ -145,7 +158,7 @@ def _entry(cell: _Cell, work: Work, active: dict[str, float]) -> OperatorTime:
         cell.op.kind,
         cell.op.name,
         cell.calls,
-        cell.seconds,
+        cell.steady,
         times * work.flops(active),
         times * work.bytes + cell.calls * work.call_bytes,
     )
