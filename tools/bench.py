@@ -24,6 +24,7 @@ from bench_core import Settings, cores, machine, optional
 from bench_curves import case_ceilings, case_curves
 from bench_memory import case_memory
 from bench_output import report, show
+from bench_problems import given_problem
 from bench_solution import case_solution
 
 FORMAT = "neurosim-bench"
@@ -61,10 +62,24 @@ def arguments(given: list[str] | None = None) -> argparse.Namespace:
         parser.error(f"no case {', '.join(wrong)}; there are {', '.join(CASES)}")
     if chosen.repeats < 1 or any(n < 1 for n in chosen.threads or ()):
         parser.error("--repeats and --threads must be at least 1")
-    for name in ("x.npy", "w8.npy") if chosen.problem else ():
-        if not (chosen.problem / name).is_file():
-            parser.error(f"--problem {chosen.problem}: there is no {name}")
+    # Found now, not after an hour of measuring.
+    if chosen.json and (chosen.json.is_dir() or not chosen.json.absolute().parent.is_dir()):
+        parser.error(f"--json {chosen.json}: its folder does not exist, or it is a folder")
+    for folder in (chosen.figures, chosen.report):
+        if folder and folder.exists() and not folder.is_dir():
+            parser.error(f"{folder}: is a file; give a folder")
     return chosen
+
+
+def earlier(path: Path) -> dict[str, Any]:
+    """Results that this program wrote."""
+    try:
+        result: Any = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise neurosim.RequestError(f"{path}: is not JSON: {error}") from None
+    if not isinstance(result, dict) or result.get("format") != FORMAT:
+        raise neurosim.RequestError(f"{path}: holds no results of this program")
+    return result
 
 
 def measure(chosen: argparse.Namespace, command: list[str]) -> dict[str, Any]:
@@ -76,6 +91,8 @@ def measure(chosen: argparse.Namespace, command: list[str]) -> dict[str, Any]:
         not chosen.no_fuse, chosen.problem,
     )  # fmt: skip
     optional("torch")  # before the machine is asked for its device
+    if settings.problem is not None:
+        given_problem(settings.problem)
     began = time.perf_counter()
     result: dict[str, Any] = {
         "format": FORMAT,
@@ -121,10 +138,10 @@ def main(given: list[str] | None = None) -> int:
     chosen = arguments(given)
     try:
         if chosen.measured:
-            result = json.loads(chosen.measured.read_text(encoding="utf-8"))
+            result = earlier(chosen.measured)
         else:
             result = measure(chosen, sys.argv[1:] if given is None else given)
-    except (neurosim.RequestError, OSError, json.JSONDecodeError) as error:
+    except (neurosim.NeurosimError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
     show(result)

@@ -101,8 +101,7 @@ def image_engine(
 def image_problem(settings: Settings, folder: Path) -> Problem:
     """The natural images that were asked for, with a dictionary."""
     if settings.problem is not None:
-        x = np.load(settings.problem / "x.npy").transpose(0, 2, 3, 1)
-        w = np.load(settings.problem / "w8.npy").transpose(0, 2, 3, 1)
+        x, w = given_problem(settings.problem)
         if settings.quick:
             x, w = x[:4, :16, :16], w[:16]
         return Problem(
@@ -112,6 +111,35 @@ def image_problem(settings: Settings, folder: Path) -> Problem:
     x = photographs(4 if settings.quick else 16, size)
     w = learned(x, features, updates, folder)
     return Problem(x, w, IMAGE_THRESHOLD, "crops of scikit-learn's two sample photographs")
+
+
+def given_problem(folder: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Images and kernels of a folder, channels last.
+
+    Raises
+    ------
+    neurosim.RequestError
+        A file is missing or not what it should be.
+    """
+    arrays = []
+    for name, axes in (("x.npy", "image, channel, y, x"), ("w8.npy", "feature, channel, y, x")):
+        path = folder / name
+        try:
+            array = np.load(path)
+        except (OSError, ValueError) as error:
+            raise neurosim.RequestError(f"{path}: cannot be read as an array: {error}") from None
+        if array.ndim != 4 or array.dtype.kind != "f" or not np.isfinite(array).all():
+            raise neurosim.RequestError(
+                f"{path}: {array.dtype} of shape {array.shape}; it must hold finite floats ({axes})"
+            )
+        arrays.append(array.transpose(0, 2, 3, 1))
+    x, w = arrays
+    if x.shape[3] != w.shape[3]:
+        raise neurosim.RequestError(
+            f"{folder}: the images have {x.shape[3]} channels and the kernels {w.shape[3]}; "
+            "they must have as many"
+        )
+    return x, w
 
 
 def photographs(count: int, size: int) -> np.ndarray:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from tests.tolerances import FLOAT32_REORDERED
@@ -142,7 +143,23 @@ def test_wrong_requests_are_told_in_one_line(tmp_path: Path) -> None:
     unknown = bench("no-such-case")
     assert unknown.returncode == 2
     assert "no case no-such-case; there are ceilings, v1" in unknown.stderr
-    missing = bench("v1", "--problem", tmp_path)
-    assert missing.returncode == 2
-    assert "there is no x.npy" in missing.stderr
-    assert "Traceback" not in unknown.stderr + missing.stderr
+    broken = tmp_path / "broken.json"
+    broken.write_text("{}", encoding="utf-8")
+    images, kernels = np.zeros((2, 1, 16, 16)), np.ones((4, 3, 8, 8))
+    for name, x in {"channels": images, "nan": np.full((2, 3, 16, 16), np.nan)}.items():
+        (tmp_path / name).mkdir()
+        np.save(tmp_path / name / "x.npy", x)
+        np.save(tmp_path / name / "w8.npy", kernels)
+    requests = {
+        "cannot be read as an array": ("--problem", tmp_path),
+        "the images have 1 channels and the kernels 3": ("--problem", tmp_path / "channels"),
+        "it must hold finite floats": ("--problem", tmp_path / "nan"),
+        "holds no results": ("--from", broken),
+        "its folder does not exist": ("--json", tmp_path / "nowhere" / "out.json"),
+        "is a file; give a folder": ("--report", broken),
+    }
+    for message, request in requests.items():
+        done = bench("v1", "--quick", *request)
+        assert done.returncode == 2 and message in done.stderr, done.stderr
+        assert "Traceback" not in done.stderr
+    assert broken.read_text(encoding="utf-8") == "{}"
