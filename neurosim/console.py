@@ -24,6 +24,7 @@ from rich.text import Text
 
 from neurosim.errors import RequestError
 from neurosim.paramfile import write_groups
+from neurosim.plan import tune
 from neurosim.plan.cost import plan_cost
 from neurosim.plan.layers import STIMULI
 from neurosim.record.reader import open_run
@@ -244,12 +245,13 @@ def tables(experiment: Any) -> None:
         )
     if network.connections:
         console.print(connections)
-    cost = plan_cost(experiment.plan)
+    cost = plan_cost(tune(experiment.fused_plan))
     column = network.model.column
     lines = [
         f"time     {experiment.steps:,} steps of dt = {experiment.dt:g}, batch {network.nbatch}, "
         f"seed {column.randomSeed}",
-        f"memory   {_bytes(cost.bytes)} in float32, {_bytes(cost.weight_bytes)} of it weights",
+        f"memory   {_bytes(cost.bytes)} in float32 on the CPU, "
+        f"{_bytes(cost.weight_bytes)} of it weights",
         f"work     {count_text(cost.dense)} multiply-adds per image and step in drives, up to "
         f"{count_text(cost.sparse)} in reconstructions if all units were active",
     ]

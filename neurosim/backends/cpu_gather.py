@@ -127,7 +127,7 @@ def few_rows_times(rows: np.ndarray, weights: np.ndarray, out: np.ndarray) -> No
 
 def bind_lateral(op: Operator, tile: Tile) -> Call:
     """Projected input less the inner products with the active atoms."""
-    projected, a, target = (_units(tile, n) for n in (op.reads[0], op.reads[2], op.target))
+    projected, a, target = (tile.images_of(n) for n in (op.reads[0], op.reads[2], op.target))
     products = tile.shared(op.reads[1])
     # One more than there are: a place is written before it is known to hold.
     found = np.empty(a.shape[1] + 1, np.int64)
@@ -136,11 +136,6 @@ def bind_lateral(op: Operator, tile: Tile) -> Call:
         compete(projected, products, a, found, target)
 
     return call
-
-
-def _units(tile: Tile, name: str) -> np.ndarray:
-    array = tile.view(name)
-    return array.reshape(array.shape[0], -1)
 
 
 @njit(**OPTIONS)

@@ -211,15 +211,6 @@ def _updater(op: Operator, tile: Tile, kernel: Any, arguments: tuple, v: Any, a:
     return call_with_vertices
 
 
-def _images(tile: Tile, name: str) -> np.ndarray:
-    array = tile.view(name)
-    return array.reshape(array.shape[0], -1)
-
-
-def _joined(tile: Tile, name: str) -> np.ndarray:
-    return tile.view(name).reshape(1, -1)
-
-
 def _coding(op: Operator, tile: Tile, kernel: Any, *constants: Any) -> Call:
     """Update of a coding layer: drive and its terms, potential, activity, other state.
 
@@ -227,13 +218,16 @@ def _coding(op: Operator, tile: Tile, kernel: Any, *constants: Any) -> Call:
     """
     coefficients = [tile.real(c) for c in op.scalars["terms"]]
     adaptive = len(op.reads) > 1 + len(coefficients)
-    # Images with one step size are one long image.
-    view = _images if adaptive else _joined
     ts = tile.view(op.reads[-1])[:, 0] if adaptive else np.full(1, op.scalars["dt"])
-    g, v, a = (view(tile, n) for n in (op.reads[0], *op.updates[:2]))
-    terms = [view(tile, n) for n in op.reads[1 : 1 + len(coefficients)]]
+
+    def view(name: str) -> np.ndarray:
+        # Images with one step size are one long image.
+        return tile.images_of(name) if adaptive else tile.view(name).reshape(1, -1)
+
+    g, v, a = (view(n) for n in (op.reads[0], *op.updates[:2]))
+    terms = [view(n) for n in op.reads[1 : 1 + len(coefficients)]]
     term, coefficient = (terms.pop(), coefficients.pop()) if terms else (None, tile.real(0))
-    others = [view(tile, n) for n in op.updates[2:]]
+    others = [view(n) for n in op.updates[2:]]
     arguments = (g, term, coefficient, v, a, *others, ts, op.scalars["tau"], *constants)
     update = _updater(op, tile, kernel, arguments, v, a)
     if not terms:
@@ -305,7 +299,7 @@ def bind_sigmoid(op: Operator, tile: Tile) -> Call:
 
 
 def bind_guard(op: Operator, tile: Tile) -> Call:
-    v, flag = _images(tile, op.reads[0]), tile.view(op.updates[0])
+    v, flag = tile.images_of(op.reads[0]), tile.view(op.updates[0])
     limit, every = tile.real(op.scalars["limit"]), op.scalars["every"]
 
     def call(step: int) -> None:

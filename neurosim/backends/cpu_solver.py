@@ -233,11 +233,6 @@ def relax_move_images(g, control, v, a, earlier, rest, threshold, natural):
             ab[i] = max(u - threshold, zero)
 
 
-def _images(tile: Tile, name: str) -> np.ndarray:
-    array = tile.view(name)
-    return array.reshape(array.shape[0], -1)
-
-
 def _limits(op: Operator, tile: Tile) -> tuple[np.floating, np.floating]:
     """Threshold, and what is nothing beside it."""
     threshold = op.scalars["v_thresh"]
@@ -250,7 +245,7 @@ def bind_interrupt(op: Operator, tile: Tile) -> Call:
 
 
 def bind_measure(op: Operator, tile: Tile) -> Call:
-    state = tuple(_images(tile, n) for n in op.reads)
+    state = tuple(tile.images_of(n) for n in op.reads)
     threshold, sums = tile.real(op.scalars["v_thresh"]), tile.view(op.target)
     lanes = np.empty(LANES, tile.dtype)
     return lambda step: measure_images(*state, threshold, lanes, sums)
@@ -263,7 +258,7 @@ def bind_search(op: Operator, tile: Tile) -> Call:
 
 
 def bind_weigh(op: Operator, tile: Tile) -> Call:
-    state = tuple(_images(tile, n) for n in op.reads[:-1])
+    state = tuple(tile.images_of(n) for n in op.reads[:-1])
     control, sums = tile.view(op.reads[-1]), tile.view(op.target)
     limits = _limits(op, tile)
     return lambda step: weigh_images(*state, control, *limits, sums)
@@ -275,14 +270,14 @@ def bind_turn(op: Operator, tile: Tile) -> Call:
 
 
 def bind_move(op: Operator, tile: Tile) -> Call:
-    g, control, sums = _images(tile, op.reads[0]), *(tile.view(n) for n in op.reads[1:])
-    state = tuple(_images(tile, n) for n in op.updates)
+    g, control, sums = tile.images_of(op.reads[0]), *(tile.view(n) for n in op.reads[1:])
+    state = tuple(tile.images_of(n) for n in op.updates)
     limits = _limits(op, tile)
     return lambda step: move_images(g, control, sums, *state, *limits)
 
 
 def bind_relax_measure(op: Operator, tile: Tile) -> Call:
-    state = tuple(_images(tile, n) for n in op.reads)
+    state = tuple(tile.images_of(n) for n in op.reads)
     threshold, sums = tile.real(op.scalars["v_thresh"]), tile.view(op.target)
     return lambda step: relax_measure_images(*state, threshold, sums)
 
@@ -293,8 +288,8 @@ def bind_relax_search(op: Operator, tile: Tile) -> Call:
 
 
 def bind_relax_move(op: Operator, tile: Tile) -> Call:
-    g, control = _images(tile, op.reads[0]), tile.view(op.reads[1])
-    state = tuple(_images(tile, n) for n in op.updates)
+    g, control = tile.images_of(op.reads[0]), tile.view(op.reads[1])
+    state = tuple(tile.images_of(n) for n in op.updates)
     constants = tuple(tile.real(op.scalars[key]) for key in ("v_thresh", "natural"))
     return lambda step: relax_move_images(g, control, *state, *constants)
 

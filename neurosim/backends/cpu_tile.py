@@ -46,6 +46,11 @@ class Tile:
         """The tile's part of a buffer with a batch axis; contiguous."""
         return self.arrays[name][self.images]
 
+    def images_of(self, name: str) -> np.ndarray:
+        """The same, one row of units an image."""
+        array = self.view(name)
+        return array.reshape(array.shape[0], -1)
+
     def shared(self, name: str) -> np.ndarray:
         """A buffer without a batch axis, such as weights."""
         return self.arrays[name]

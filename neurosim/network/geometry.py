@@ -119,6 +119,12 @@ class PatchGeometry:
         return self.kernels_y * self.kernels_x * self.pre.nf
 
     @property
+    def multiply_adds(self) -> int:
+        """Of all patches of an image, those of the margin left out."""
+        patches = self.y.coarse * self.x.coarse * self.y.patch * self.x.patch
+        return patches * self.pre.nf * self.post.nf
+
+    @property
     def margin_y(self) -> int:
         """Rows of margin of the pre layer that can reach the post layer."""
         return self.y.coarse_margin if self.coarse_is_pre else self.y.fine_margin

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-
-import numpy as np
+from math import prod
 
 from neurosim.plan.operators import Plan
+from neurosim.plan.work import SIZES, is_weights, operator_work
 
 
 @dataclass(frozen=True)
@@ -29,20 +29,16 @@ class Cost:
 
 
 def plan_cost(plan: Plan) -> Cost:
-    """Cost of a plan in float32."""
-    size = {"real": 4, "float64": 8, "int64": 8}
+    """Cost of a plan in float32, and of its steps but those after a change from outside."""
     total = weights = 0
     for buffer in plan.buffers.values():
-        n = int(np.prod(buffer.shape)) * size[buffer.dtype]
-        total += n
-        if buffer.name.endswith((":W", ":D", ":dW", ":prev_dW", ":count")):
-            weights += n
-    work = {"gather": 0, "scatter": 0}
+        size = prod(buffer.shape) * SIZES[buffer.dtype]
+        total += size
+        weights += size if is_weights(buffer) else 0
+    dense = sparse = 0.0
     for op in plan.step:
-        kind = op.kind.removesuffix("_local")
-        if kind in work and op.when.always:
-            g = op.scalars["geometry"]
-            units = g.y.coarse * g.x.coarse
-            features = g.pre.nf * g.post.nf
-            work[kind] += units * g.y.patch * g.x.patch * features
-    return Cost(total, weights, work["gather"], work["scatter"])
+        if op.when.always and op.at in ("every", "rest"):
+            work = operator_work(op, plan.buffers)
+            dense += work.dense / 2
+            sparse += sum(flops for _, flops in work.sparse) / 2
+    return Cost(total, weights, round(dense), round(sparse))

@@ -108,13 +108,12 @@ def drive_work(g: PatchGeometry) -> tuple[int, int]:
     0 where the nested rule does not apply.
     """
     fine, coarse = features(g)
-    plain = g.y.coarse * g.x.coarse * (g.y.patch * g.x.patch // (g.y.ratio * g.x.ratio))
     count = products(g)
     if count < 2:
-        return plain * fine * coarse, 0
+        return g.multiply_adds, 0
     tiles = (g.y.coarse // taps(g.y)) * (g.x.coarse // taps(g.x))
     moved = fine + 3 * coarse
-    return plain * fine * coarse, tiles * count * (fine * coarse + TRANSFORM_COST * moved)
+    return g.multiply_adds, tiles * count * (fine * coarse + TRANSFORM_COST * moved)
 
 
 def worthwhile(scalars: Mapping[str, Any]) -> bool:

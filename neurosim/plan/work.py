@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import Any
 
 from neurosim.plan.operators import Buffer, Operator
 
@@ -48,17 +47,17 @@ class Work:
 
 def operator_work(op: Operator, buffers: Mapping[str, Buffer]) -> Work:
     """Work of one call of an operator on one image."""
-    s, per_batch = op.scalars, _is_weights(buffers[op.target])
+    s, per_batch = op.scalars, is_weights(buffers[op.target])
     dense, sparse, weights = 0.0, [], 0.0
     if op.kind in GATHERS:
-        dense = patch_flops(s["geometry"])
+        dense = 2.0 * s["geometry"].multiply_adds
         weights = _bytes(buffers[op.reads[1]], True)
     elif op.kind in SCATTERS:
-        sparse = [(op.reads[0], patch_flops(s["geometry"]))]
+        sparse = [(op.reads[0], 2.0 * s["geometry"].multiply_adds)]
     elif op.kind == "residual":
         codes = op.reads[len(s["coefficients"]) :: 2]
         sparse = [
-            (code, patch_flops(patch["geometry"]))
+            (code, 2.0 * patch["geometry"].multiply_adds)
             for code, patch in zip(codes, s["patches"], strict=True)
         ]
     elif op.kind == "lateral":
@@ -71,14 +70,7 @@ def operator_work(op: Operator, buffers: Mapping[str, Buffer]) -> Work:
     return Work(dense, tuple(sparse), moved, per_batch, weights)
 
 
-def patch_flops(geometry: Any) -> float:
-    """Multiplications and additions of all patches of a connection, margins left out."""
-    g = geometry
-    units = g.y.coarse * g.x.coarse
-    return 2.0 * units * g.y.patch * g.x.patch * g.pre.nf * g.post.nf
-
-
-def _is_weights(buffer: Buffer) -> bool:
+def is_weights(buffer: Buffer) -> bool:
     """Whether a buffer has no batch axis: weights and what is made of them."""
     made = len(buffer.shape) in (3, 5) or buffer.name.endswith(":products")
     return made or buffer.role in ("weights", "momentum")
@@ -89,4 +81,4 @@ def _bytes(buffer: Buffer, whole: bool) -> float:
     size = SIZES[buffer.dtype] * prod(buffer.shape)
     if whole:
         return float(size)
-    return 0.0 if _is_weights(buffer) else size / buffer.shape[0]
+    return 0.0 if is_weights(buffer) else size / buffer.shape[0]
