@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from neurosim.analysis.results import open_analysis
 from neurosim.errors import RequestError
 from neurosim.experiment import Experiment, load
 
@@ -17,6 +18,8 @@ from neurosim.record.reader import Run
 from neurosim.record.reader import open_run as _open_run
 from neurosim.run import run_experiment
 from neurosim.sweep import SweepRow, run_sweep
+
+__all__ = ["Simulation", "open_analysis", "open_run", "run", "sweep"]
 
 
 def run(

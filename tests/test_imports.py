@@ -51,7 +51,7 @@ HOMES = {
     "networkx": ("network",),
     "numba": ("backends",),
     "threadpoolctl": ("backends",),
-    "h5py": ("record", "stimuli"),
+    "h5py": ("record", "stimuli", "analysis"),
     "PIL": ("stimuli",),
     "sklearn": ("analysis",),
     "matplotlib": ("plotting",),
