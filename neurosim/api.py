@@ -9,6 +9,9 @@ from typing import Any
 import numpy as np
 
 from neurosim.analysis.results import open_analysis
+from neurosim.coding.codes import Codes
+from neurosim.coding.encode import encode as _encode
+from neurosim.coding.network import Settings
 from neurosim.errors import RequestError
 from neurosim.experiment import Experiment, load
 
@@ -19,7 +22,7 @@ from neurosim.record.reader import open_run as _open_run
 from neurosim.run import run_experiment
 from neurosim.sweep import SweepRow, run_sweep
 
-__all__ = ["Simulation", "open_analysis", "open_run", "run", "sweep"]
+__all__ = ["Simulation", "encode", "open_analysis", "open_run", "run", "sweep"]
 
 
 def run(
@@ -139,6 +142,59 @@ def sweep(
     """
     experiment = params if isinstance(params, Experiment) else load(params)
     return run_sweep(experiment, points, output, **options)
+
+
+def encode(
+    run: str | Path,
+    images: str | Path,
+    *,
+    shown: str = "face",
+    layers: Sequence[str] = (),
+    name: str | None = None,
+    settings: Settings | None = None,
+    **options: Any,
+) -> Codes:
+    """Code each image of a set once with a trained network, learning off.
+
+    The newest undamaged checkpoint of the run is used, with the mean image of its training.
+    Every presentation begins from the same state, so that a code depends on its image alone.
+    What is not shown is missing from the network, not blank. The codes stay in
+    ``RUN/codes/<set>-<shown>``: a set that did not change is not coded again, and one that was
+    interrupted goes on.
+
+    Parameters
+    ----------
+    run : path
+        Output folder of the trained run.
+    images : path
+        A folder with one folder per class, or whatever else an ``inputPath`` takes.
+    shown : {"face", "name", "both"}
+        The images, their classes' names (each coded once), or both.
+    layers : sequence of str
+        Whose activity to keep, sparse; the level at the top by default.
+    name : str, optional
+        Of the set; that of its folder by default.
+    settings : Settings, optional
+        Steps per image, batch size, solver and so on; as trained by default. See
+        :class:`neurosim.coding.network.Settings`.
+    **options
+        ``backend``, ``dtype``, ``threads`` as in :func:`run`; ``report``, called with the name
+        of the coded set and a :class:`neurosim.run.Progress`.
+
+    Returns
+    -------
+    Codes
+        ``codes.dense("P1")`` is (image, unit); ``codes.names``, ``codes.labels``,
+        ``codes.energy``. Use it in a ``with`` block or call ``close``.
+
+    Raises
+    ------
+    RunFileError
+        The run has no checkpoint.
+    RequestError
+        The images cannot be read, or what is asked for does not fit the network.
+    """
+    return _encode(run, images, shown=shown, layers=layers, name=name, settings=settings, **options)
 
 
 class Simulation:

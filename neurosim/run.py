@@ -33,6 +33,7 @@ from neurosim.record.observers import ProbeRecorder, observers, writes_potential
 from neurosim.record.outputs import InputOutput, LayerOutput, ProbeOutput
 from neurosim.record.writer import RunWriter
 from neurosim.simulation import Simulator
+from neurosim.simulation.fresh import FreshStart
 from neurosim.simulation.signals import listening
 from neurosim.stimuli.feeds import Feed, ImageFeed
 
@@ -119,6 +120,7 @@ def run_experiment(
     progress: Callable[[Progress], None] | None = None,
     profile: Profile | None = None,
     fused: bool | None = None,
+    fresh: bool = False,
 ) -> Outcome:
     # Long: one argument and one paragraph per choice of the user.
     """Run to ``stopTime``, writing ``run.h5`` and checkpoints.
@@ -143,6 +145,9 @@ def run_experiment(
     fused : bool, optional
         False runs each operator as the file has it; true by default, or as the
         run that is resumed.
+    fresh : bool
+        Start each presentation from the state the first one starts from, and not
+        from the end of the one before.
 
     Returns
     -------
@@ -178,13 +183,14 @@ def run_experiment(
         restored.check_settings(settings, folder)
     settings[FUSED] = "yes" if fused else "no"
     settings[THREADS] = str(getattr(simulator.backend, THREADS, 1))
-    _begin(experiment, simulator, start)
+    again = _begin(experiment, simulator, start, fresh)
     writer, identity = _writer(experiment, feeds, folder, settings, restored, resume or overwrite)
     with _running(writer):
         if restored:
             recorder.failures = dict(restored.bookkeeping.get("failures", {}))
         recorder.open(writer)
         simulator.observers += observers(writer, experiment.network, experiment.plan, feeds)
+        simulator.observers += again
         if not restored:
             _observe_start(simulator)
         checkpoints = Checkpoints(experiment, folder, writer, feeds, recorder, identity)
@@ -240,14 +246,17 @@ def _check_steps(experiment: Experiment) -> None:
         )
 
 
-def _begin(experiment: Experiment, simulator: Simulator, start: StartPoint | None) -> None:
-    """Starting values, or those of a checkpoint."""
-    if start and start.resumed:
-        start.into(simulator)
-        return
-    experiment.start(simulator)
+def _begin(
+    experiment: Experiment, simulator: Simulator, start: StartPoint | None, fresh: bool
+) -> list[FreshStart]:
+    """Starting values, or those of a checkpoint; what puts them back for each presentation."""
+    resumed = start is not None and start.resumed
+    if fresh or not resumed:
+        experiment.start(simulator)
+    again = [FreshStart(simulator, when) for when in experiment.displays()] if fresh else []
     if start:
         start.into(simulator)
+    return again
 
 
 def _observe_start(simulator: Simulator) -> None:

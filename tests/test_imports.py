@@ -27,6 +27,7 @@ ORDER = (
     {"checkpointing"},
     {"run"},
     {"sweep"},
+    {"coding"},
     {"analysis"},
     {"plotting"},
     {"api"},
@@ -43,7 +44,7 @@ SIBLING_SEAMS = {("simulation", "backends.base")}
 # TensorFlow is at home there alone).
 HOMES = {
     "numpy": ("",),
-    "scipy": ("backends", "record", "analysis"),
+    "scipy": ("backends", "record", "coding", "analysis"),
     "xarray": ("record", "analysis"),
     "lark": ("paramfile",),
     "pydantic": ("specs",),

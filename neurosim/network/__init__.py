@@ -8,9 +8,18 @@ from neurosim.network.geometry import (
     patch_geometry,
 )
 from neurosim.network.graph import ConnectionNode, LayerNode, Network, build_network
+from neurosim.network.levels import (
+    Coding,
+    gone_without,
+    image_input,
+    levels,
+    name_inputs,
+    top_level,
+)
 from neurosim.network.margins import layer_margins
 
 __all__ = [
+    "Coding",
     "ConnectionNode",
     "LayerNode",
     "LayerShape",
@@ -19,6 +28,11 @@ __all__ = [
     "PatchGeometry",
     "boundary_indices",
     "build_network",
+    "gone_without",
+    "image_input",
     "layer_margins",
+    "levels",
+    "name_inputs",
     "patch_geometry",
+    "top_level",
 ]

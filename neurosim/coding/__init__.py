@@ -1,0 +1,1 @@
+"""A trained network -> codes: each image of a set shown once, with learning off."""

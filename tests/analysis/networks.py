@@ -1,0 +1,71 @@
+"""A bimodal network small enough to be trained in a second: 16 x 16 faces, 64 x 8 names."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from neurosim.stimuli.synthetic_faces import SyntheticFaces
+
+PARAMS = """
+HyPerCol "column" = {
+    nx = 16;  ny = 16;  nbatch = 8;
+    stopTime = %(stop)d;
+    randomSeed = 7;
+};
+ImageLayer "Face" = {
+    nf = 3;  displayPeriod = 20;
+    inputPath = "%(path)s";
+    batchMethod = "random";
+    autoResizeFlag = true;  subtractMean = true;  normalizeLuminanceFlag = true;
+    writeStep = -1;
+};
+NameLayer "Name" = {
+    nxScale = 4;  nyScale = 0.5;  points = 10;
+    labelSource = "Face";  normalizeLuminanceFlag = true;
+    writeStep = -1;
+};
+SparseCoding "V1" = {
+    codes = "Face";  patchSize = 8;  stride = 4;  features = 24;
+    VThresh = 0.1;  timeConstantTau = 10;  dWMax = 5;  momentumTimeConstant = 3;
+    energy = "Energy";  writeStep = -1;
+};
+SparseCoding "T1" = {
+    codes = "Name";  patchSizeX = 16;  patchSizeY = 8;  strideX = 8;  strideY = 8;  features = 16;
+    VThresh = 0.1;  timeConstantTau = 10;  dWMax = 5;  momentumTimeConstant = 3;
+    energy = "Energy";  writeStep = -1;
+};
+SparseCoding "P1" = {
+    codes = %(codes)s;  wholeField = true;  features = 32;
+    VThresh = 0.05;  timeConstantTau = 10;  dWMax = 5;  momentumTimeConstant = 3;
+    energy = "Energy";  writeStep = -1;
+};
+"""
+
+
+def params(path: Path | str, displays: int = 30, codes: str = '["V1", "T1"]') -> str:
+    """Text of the network, trained on the images of ``path``."""
+    return PARAMS % {"path": path, "stop": 20 * displays, "codes": codes}
+
+
+def face_only(text: str) -> str:
+    """The same network declared without names."""
+    head, _, rest = text.partition('NameLayer "Name"')
+    middle = rest.partition("SparseCoding")[2]
+    v1, _, after = ("SparseCoding" + middle).partition('SparseCoding "T1"')
+    p1 = "SparseCoding" + after.partition("SparseCoding")[2]
+    return head + v1 + p1.replace('["V1", "T1"]', '"V1"')
+
+
+def faces(folder: Path, people: int = 3, each: int = 12, seed: int = 0) -> Path:
+    """Pictures of synthetic people, 16 x 16 pixels, one folder per person."""
+    drawn = SyntheticFaces(people=people, images_per_person=each, seed=seed)
+    assert drawn.labels is not None
+    for index, label in enumerate(drawn.labels):
+        path = folder / label / f"{label}_{index:03d}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = (255 * drawn.read(index)).round().astype(np.uint8)
+        Image.fromarray(pixels).resize((16, 16), Image.Resampling.BOX).save(path)
+    return folder
