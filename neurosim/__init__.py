@@ -3,7 +3,7 @@
 ``load`` reads a params file, ``run`` runs it, ``open_run`` opens the results.
 """
 
-from neurosim.api import Simulation, encode, open_analysis, open_run, run, sweep
+from neurosim.api import Simulation, analyze, encode, open_analysis, open_run, run, sweep
 from neurosim.errors import (
     DivergenceError,
     NetworkError,
@@ -23,6 +23,7 @@ __all__ = [
     "RequestError",
     "Simulation",
     "StimulusError",
+    "analyze",
     "encode",
     "load",
     "loads",

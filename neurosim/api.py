@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.analysis.results import open_analysis
+from neurosim.analysis.results import Analysis, open_analysis
 from neurosim.coding.codes import Codes
 from neurosim.coding.encode import encode as _encode
 from neurosim.coding.network import Settings
@@ -22,7 +22,7 @@ from neurosim.record.reader import open_run as _open_run
 from neurosim.run import run_experiment
 from neurosim.sweep import SweepRow, run_sweep
 
-__all__ = ["Simulation", "encode", "open_analysis", "open_run", "run", "sweep"]
+__all__ = ["Simulation", "analyze", "encode", "open_analysis", "open_run", "run", "sweep"]
 
 
 def run(
@@ -195,6 +195,67 @@ def encode(
         The images cannot be read, or what is asked for does not fit the network.
     """
     return _encode(run, images, shown=shown, layers=layers, name=name, settings=settings, **options)
+
+
+def analyze(
+    run: str | Path,
+    validation: str | Path | None = None,
+    *,
+    altered: Sequence[str | Path] = (),
+    target: str | None = None,
+    layer: str | None = None,
+    baselines: bool = False,
+    **options: Any,
+) -> Analysis:
+    """Find out what the codes of a trained network know, and write ``RUN/analysis.h5``.
+
+    Codes the training images, the validation images and their altered versions (:func:`encode`).
+    Neurons, thresholds and readouts are chosen on training images and reported on the others.
+
+    Parameters
+    ----------
+    run : path
+        Output folder of the trained run.
+    validation : path, optional
+        Images to report on, one folder per class. Without it a quarter of the training images is
+        held out (with ``"synthetic-faces"``, its own validation pictures are taken).
+    altered : sequence of path
+        Altered versions of the validation images, with the same file names.
+    target : str, optional
+        The class to look for; by default the one a neuron answers to best on train.
+    layer : str, optional
+        The level to analyse; the one at the top by default.
+    baselines : bool
+        Also read out pixels, principal components, the pooled first level, random weights.
+    **options
+        ``train`` (images, those of the run by default), ``random`` (another run as the random
+        network), ``mirror`` (fit on mirrored images too), ``settings``
+        (:class:`neurosim.coding.network.Settings`), ``seed``, ``backend``, ``threads``,
+        ``report``, ``tell``.
+
+    Returns
+    -------
+    Analysis
+        As :func:`open_analysis` gives it.
+
+    Raises
+    ------
+    RunFileError
+        The run has no checkpoint.
+    RequestError
+        No such class, or sets that do not belong together; nothing has been coded.
+    """
+    from neurosim.analysis.analyze import analyze as _analyze  # and with it scikit-learn
+
+    return _analyze(
+        run,
+        validation=validation,
+        altered=altered,
+        target=target,
+        layer=layer,
+        baselines=baselines,
+        **options,
+    )
 
 
 class Simulation:

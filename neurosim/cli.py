@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from neurosim.cli_study import analyze
 from neurosim.errors import NeurosimError, RequestError
 
 app = typer.Typer(
@@ -272,6 +273,9 @@ def _run_sweep(
         sweep_table(table(rows))
     if any(row.error for row in rows):
         raise typer.Exit(1)
+
+
+app.command()(analyze)
 
 
 #: Base of the errors that typer raises for a wrong command line.

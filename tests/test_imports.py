@@ -33,7 +33,9 @@ ORDER = (
     {"api"},
     {"__init__"},
     {"console"},
+    {"console_study"},
     {"costs"},
+    {"cli_study"},
     {"cli"},
     {"__main__"},
 )
@@ -56,8 +58,8 @@ HOMES = {
     "PIL": ("stimuli",),
     "sklearn": ("analysis",),
     "matplotlib": ("plotting",),
-    "typer": ("cli",),
-    "rich": ("cli", "console"),
+    "typer": ("cli", "cli_study"),
+    "rich": ("cli", "console", "console_study"),
 }
 DISTRIBUTIONS = {"PIL": "pillow", "pydantic_core": "pydantic", "sklearn": "scikit-learn"}
 

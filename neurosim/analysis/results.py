@@ -61,8 +61,8 @@ class Selectivity:
     mean_in, mean_out, std_in, std_out : ndarray
         Mean and standard deviation of the activity over images of the class, and over all others.
     d_prime : ndarray
-        ``(mean_in - mean_out) / sqrt((std_in**2 + std_out**2) / 2)``; 0 where both deviations
-        and the difference are 0.
+        ``(mean_in - mean_out) / sqrt((std_in**2 + std_out**2) / 2)``; where both deviations are
+        0, it is 0 for equal means and infinite for others.
     auc : ndarray
         Area under the ROC curve: the probability that an image of the class gives a larger
         activity than another one, ties counting half.
@@ -121,7 +121,7 @@ class Readout:
     Attributes
     ----------
     features : str
-        What it reads, for people: ``"P1 (face)"``, ``"pixels"``, ``"PCA 128"``...
+        What it reads, for people: ``"P1"``, ``"pixels"``, ``"PCA 128"``...
     cost : float
         The C that cross-validation on train chose.
     threshold : float
@@ -130,7 +130,7 @@ class Readout:
     cross_validated : float
         Balanced accuracy at ``threshold`` of the cross-validated decisions on train.
     weights, center, scale : ndarray
-        float32 (feature,).
+        float32 (feature,); the scale of a feature that never varies is infinite.
     bias : float
     scores : dict of str to Score
         By set; never the training set.
@@ -242,20 +242,22 @@ class Analysis:
     sets : dict of str to ImageSet
         ``train``, ``validation`` and each altered set by its folder's name.
     selectivity : dict of str to Selectivity
-        By codes, as ``validation-face``: a set, a dash and what was shown.
+        By codes, a set, a dash and what was shown: ``train-face``, ``validation-face``, each
+        altered set as a face alone, and, where there are names, ``validation-both``.
     activity : dict of str to ndarray
-        By codes: float32 (image,), the activity of ``neuron`` in each image. Names alone are
-        coded once each: (class,), in the order of ``classes``.
+        By codes: float32 (image,), the activity of ``neuron`` in each image. ``train-name`` is
+        (class,), in the order of ``classes``: names alone are coded once each.
     responses : dict of str to ndarray
-        ``"face"``, ``"name"``, ``"both"``: float32 (class, unit), mean activity of each unit to
-        each class on validation by that modality.
+        ``"face"``, ``"name"``, ``"both"`` (the latter two where there are names): float32 (class,
+        unit), mean activity of each unit to each class on validation by that modality.
     name_correlation : ndarray
         float32 (class,): correlation over units of the mean response by face with that by name;
         NaN without names or where one of them is constant.
     readouts : dict of str to Readout
-        ``"top-face"``, ``"top-both"`` and the baselines ``"pixels"``, ``"pca-128"``, ``"pca-512"``,
-        ``"pooled"`` (of the first level, max over cells), ``"random"`` (top layer of a random
-        network); those that were made.
+        ``"top-face"`` (the layer's codes of faces alone) and, where they were asked for, the
+        baselines ``"pixels"``, ``"pca-128"``, ``"pca-512"``, ``"pooled"`` (the level above the
+        image, largest activity in cells of positions) and ``"random"`` (the layer with random
+        weights).
     distances : list of Distance
     completion : Completion or None
         None where the network has no names.
