@@ -45,7 +45,7 @@ SparseCoding "P1" = {
 """
 
 
-def params(path: Path | str, displays: int = 30, codes: str = '["V1", "T1"]') -> str:
+def params(path: Path | str, displays: int = 60, codes: str = '["V1", "T1"]') -> str:
     """Text of the network, trained on the images of ``path``."""
     return PARAMS % {"path": path, "stop": 20 * displays, "codes": codes}
 
@@ -59,13 +59,25 @@ def face_only(text: str) -> str:
     return head + v1 + p1.replace('["V1", "T1"]', '"V1"')
 
 
-def faces(folder: Path, people: int = 3, each: int = 12, seed: int = 0) -> Path:
+def faces(folder: Path, people: int = 3, each: int = 12, split: str = "train") -> Path:
     """Pictures of synthetic people, 16 x 16 pixels, one folder per person."""
-    drawn = SyntheticFaces(people=people, images_per_person=each, seed=seed)
+    drawn = SyntheticFaces(people=people, images_per_person=each, split=split)
     assert drawn.labels is not None
     for index, label in enumerate(drawn.labels):
         path = folder / label / f"{label}_{index:03d}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         pixels = (255 * drawn.read(index)).round().astype(np.uint8)
         Image.fromarray(pixels).resize((16, 16), Image.Resampling.BOX).save(path)
+    return folder
+
+
+def noisy(source: Path, folder: Path) -> Path:
+    """The same pictures with each value changed by 4, up or down."""
+    rng = np.random.default_rng(0)
+    for path in sorted(source.rglob("*.png")):
+        altered = folder / path.relative_to(source)
+        altered.parent.mkdir(parents=True, exist_ok=True)
+        pixels = np.asarray(Image.open(path)).astype(int)
+        pixels += rng.choice([-4, 4], pixels.shape)
+        Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(altered)
     return folder

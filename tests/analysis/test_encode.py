@@ -108,7 +108,7 @@ def test_the_mean_image_is_that_of_the_training(
 def test_mirrored_images_are_seen_from_right_to_left(trained: Path, images: Path) -> None:
     net, opened = open_trained(trained), open_images(images)
     plain, mirrored = (
-        seen(coding_experiment(net, opened, Settings(mirrored=m)), 36, "Face") for m in (0, 1)
+        seen(coding_experiment(net, opened, Settings(mirrored=m)), 36, "Face") for m in (False, True)
     )
     # The mean image is not mirrored: what is left of a pixel differs by that of its mirror image.
     assert not np.array_equal(plain, mirrored)
@@ -168,7 +168,7 @@ def test_an_interrupted_coding_goes_on(trained: Path, tmp_path: Path) -> None:
     whole = bits(neurosim.encode(own, many, layers=["V1", "P1"]), "V1")
     shutil.rmtree(own / "codes")
 
-    asked = []
+    asked: list[tuple[str, int]] = []
 
     def stop(name: str, progress: Any) -> None:
         if not asked:

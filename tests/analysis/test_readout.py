@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.sparse import csr_array, random_array
+from scipy.stats import norm
+
+from neurosim.analysis import readout as module
+from neurosim.analysis.analyze import distance
+from neurosim.analysis.features import pooled, principal
+from neurosim.analysis.readout import fit, readout, score
+from neurosim.errors import RequestError
+
+
+def gaussians(
+    rng: np.random.Generator, images: int, share: float, gap: float, features: int = 20
+) -> tuple[np.ndarray, np.ndarray]:
+    """Two clouds of equal width, ``gap`` apart along one direction; a constant feature."""
+    target = np.arange(images) < share * images
+    x = rng.normal(size=(images, features))
+    x[:, 0] += gap * target
+    x[:, 1] = 3
+    return x, target
+
+
+def test_the_readout_comes_near_the_best_there_is(rng: np.random.Generator) -> None:
+    """The best balanced accuracy for two clouds a distance d apart is Φ(d / 2)."""
+    x, target = gaussians(rng, 1500, 0.5, 2)
+    found = fit(x, target)
+    y, truth = gaussians(rng, 4000, 0.5, 2)
+    told = score(found.decide(y), truth, found.threshold)
+    assert told.balanced_tuned == pytest.approx(norm.cdf(1), abs=0.03)
+    assert told.auc == pytest.approx(norm.cdf(2 / np.sqrt(2)), abs=0.02)
+    assert found.cross_validated == pytest.approx(norm.cdf(1), abs=0.05)
+    assert found.scale[1] == np.inf
+
+
+def test_both_thresholds_are_scored(rng: np.random.Generator) -> None:
+    """Targets at -1, others at -3: at 0 none is found, at -2 all are."""
+    target = np.arange(40) < 4
+    decision = np.where(target, -1.0, -3.0) + 0.5 * rng.random(40)
+    told = score(decision, target, -2.0)
+    assert (told.accuracy, told.balanced, told.auc) == (0.9, 0.5, 1.0)
+    assert (told.accuracy_tuned, told.balanced_tuned) == (1.0, 1.0)
+    assert (told.low, told.high) == (0.5, 0.5)
+
+
+def test_the_threshold_is_the_one_that_suits_decisions_on_unseen_images(
+    rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A rare class in many dimensions: unseen targets fall short of a narrow machine's border."""
+    monkeypatch.setattr(module, "COSTS", (0.1,))
+    x, target = gaussians(rng, 400, 0.05, 0, features=300)
+    x[:, 2:42] += 0.75 * target[:, None]
+    found = fit(x, target)
+    y, truth = gaussians(rng, 2000, 0.05, 0, features=300)
+    y[:, 2:42] += 0.75 * truth[:, None]
+    told = score(found.decide(y), truth, found.threshold)
+    assert found.threshold < 0
+    assert told.balanced_tuned > told.balanced
+
+
+def test_nothing_of_other_sets_reaches_the_fit(rng: np.random.Generator) -> None:
+    x, target = gaussians(rng, 200, 0.3, 1)
+    one = readout("x", x, target, {"validation": gaussians(rng, 50, 0.3, 1)})
+    two = readout("x", x, target, {"validation": gaussians(rng, 70, 0.6, 5)})
+    assert np.array_equal(one.weights, two.weights)
+    assert (one.cost, one.threshold, one.bias) == (two.cost, two.threshold, two.bias)
+
+
+def test_versions_of_an_image_stay_in_one_fold(rng: np.random.Generator) -> None:
+    """Noise that is shown twice would be learned by heart if a fold held one of the two."""
+    x, target = rng.normal(size=(80, 300)), np.arange(80) < 40
+    twice = fit(np.concatenate([x, x]), np.tile(target, 2), groups=2)
+    leaking = fit(np.concatenate([x, x]), np.tile(target, 2))
+    assert leaking.cross_validated > 0.95
+    assert twice.cross_validated < 0.75
+
+
+def test_the_interval_covers_what_more_images_would_show(rng: np.random.Generator) -> None:
+    """A classifier that is right for 80 %: the interval holds that in most of 100 small sets."""
+    target = np.arange(200) < 100
+    inside = 0
+    for trial in range(100):
+        decision = np.where(rng.random(200) < 0.8, 1.0, -1.0) * np.where(target, 1, -1)
+        told = score(decision, target, 0.0, seed=trial)
+        inside += told.low <= 0.8 <= told.high
+    assert 88 <= inside <= 99
+
+
+def test_too_few_images_are_told() -> None:
+    with pytest.raises(RequestError, match="at least 2 of each"):
+        fit(np.zeros((4, 2)), np.array([True, False, False, False]))
+
+
+def test_pooling_takes_the_largest_of_each_cell(rng: np.random.Generator) -> None:
+    shape = (6, 5, 3)
+    code = random_array((4, 90), density=0.2, rng=rng, format="csr")
+    dense = code.toarray().reshape(4, *shape)
+    found = pooled(csr_array(code), shape, cell=4).reshape(4, 2, 2, 3)
+    for image, row, column in np.ndindex(4, 2, 2):
+        cell = dense[image, 4 * row : 4 * row + 4, 4 * column : 4 * column + 4]
+        assert np.allclose(found[image, row, column], cell.max(axis=(0, 1)))
+
+
+def test_components_are_those_of_the_training_images(rng: np.random.Generator) -> None:
+    train = rng.normal(size=(30, 8)) * np.arange(1, 9)
+    kept, others = principal(train, {"other": train[:5] + 1}, 3)
+    assert kept.shape == (30, 3)
+    centred = train - train.mean(axis=0)
+    directions = np.linalg.svd(centred, full_matrices=False)[2][:3]
+    theirs = (train[:5] + 1 - train.mean(axis=0)) @ directions.T
+    assert np.allclose(np.abs(others["other"]), np.abs(theirs))
+    assert principal(train, {}, 100)[0].shape == (30, 8)
+
+
+def test_the_distance_is_the_change_over_the_spread(rng: np.random.Generator) -> None:
+    original = np.maximum(rng.normal(size=(50, 12)), 0)
+    altered = original + 0.1 * rng.choice([-1, 1], original.shape)
+    moved = csr_array(np.abs(altered - original))
+    found = distance("P1", "noisy", moved, csr_array(original))
+    assert found.distance == pytest.approx(0.1 / original.std(axis=0).mean())
+    assert found.images.mean() == pytest.approx(found.distance, rel=1e-6)
+    none = distance("P1", "noisy", 0 * moved, csr_array(original))
+    assert none.distance == 0
