@@ -34,6 +34,8 @@ SHORTER = {
     # Fewer pictures to draw for the mean of all.
     "check params/halle_berry.params": "check params/halle_berry.params --set "
     "Face.inputPath=synthetic-faces:validation",
+    # A step shows that the sets, the command and its output fit together.
+    "analyze output/halle_berry": "analyze output/halle_berry --steps 1 --batch 60 --threads 1",
     # New processes take longer to start than these runs.
     "--jobs 2": "--jobs 1 --set column.stopTime=20",
 }

@@ -6,7 +6,7 @@ measured on them says anything about photographs.
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, lru_cache
 from hashlib import sha256
 from pathlib import Path
 
@@ -66,6 +66,12 @@ def _drawing() -> str:
     folder = Path(__file__).parent
     files = (Path(__file__), *sorted(folder.glob("faces_*.py")))
     return sha256(b"".join(file.read_bytes() for file in files)).hexdigest()[:16]
+
+
+@lru_cache(maxsize=4)
+def _drawn(fingerprint: str, cache_bytes: int) -> FrameCache:
+    """Pictures of one set: sources that are opened after each other draw them once."""
+    return FrameCache(cache_bytes)
 
 
 class SyntheticFaces(FrameSource):
@@ -129,7 +135,7 @@ class SyntheticFaces(FrameSource):
             for name in self.people
         ]
         self.fingerprint = f"{_drawing()}-{people}-{count}-{size}-{seed}-{split}"
-        self._cache = FrameCache(cache_bytes)
+        self._cache = _drawn(self.fingerprint, cache_bytes)
 
     @property
     def target(self) -> str:

@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, roc_auc_score
@@ -158,6 +159,39 @@ def test_an_analysis_again_codes_nothing(
     assert float(told[3]) == pytest.approx(found.of_neuron("validation-face", "balanced"), abs=0.01)
     for heading in ("Linear readout", "Robustness", "Faces and names", "PCA 512", "V1 pooled"):
         assert heading in out
+
+
+def test_the_page_names_all_that_the_file_holds_and_no_more(run: Path, found: Analysis) -> None:
+    names, attributes = set(), set()
+
+    def look(path: str, item: h5py.Group | h5py.Dataset) -> None:
+        place = re.sub(r"^/(sets|readouts/[^/]+/scores)/[^/]+", r"/\1/<set>", f"/{path}")
+        place = re.sub(r"^/(selectivity|activity)/[^/]+", r"/\1/<codes>", place)
+        place = re.sub(r"^/responses/[^/]+", "/responses/<shown>", place)
+        place = re.sub(r"^/readouts/[^/]+", "/readouts/<readout>", place)
+        place = re.sub(r"^/distances/[^/]+", "/distances/<number>", place)
+        attributes.update((place, key) for key in item.attrs)
+        if isinstance(item, h5py.Dataset):
+            names.add(place)
+
+    with h5py.File(run / "analysis.h5") as file:
+        attributes.update(("/", key) for key in file.attrs)
+        file.visititems(look)
+    page = (Path(__file__).parents[2] / "docs" / "file_format.md").read_text("utf-8")
+    text = page.partition("\n## codes and analysis.h5\n")[2].partition("\n## ")[0]
+    told_names, told = set(), set()
+    for line in text.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split(" | ")]
+        quoted = [re.findall("`([^`]+)`", cell) for cell in cells]
+        if not line.startswith("| `/"):
+            continue
+        first = quoted[0][0]
+        if len(quoted[0]) == 1 and quoted[1]:
+            told |= {(first, key) for key in quoted[1]}
+        else:
+            told_names |= {first, *(f"{first.rpartition('/')[0]}/{n}" for n in quoted[0][1:])}
+    assert told_names == names
+    assert told == attributes
 
 
 def test_without_a_validation_set_some_of_train_is_held_out_and_that_is_said(

@@ -108,7 +108,8 @@ def test_the_mean_image_is_that_of_the_training(
 def test_mirrored_images_are_seen_from_right_to_left(trained: Path, images: Path) -> None:
     net, opened = open_trained(trained), open_images(images)
     plain, mirrored = (
-        seen(coding_experiment(net, opened, Settings(mirrored=m)), 36, "Face") for m in (False, True)
+        seen(coding_experiment(net, opened, Settings(mirrored=m)), 36, "Face")
+        for m in (False, True)
     )
     # The mean image is not mirrored: what is left of a pixel differs by that of its mirror image.
     assert not np.array_equal(plain, mirrored)
