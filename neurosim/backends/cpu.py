@@ -14,6 +14,7 @@ from threadpoolctl import ThreadpoolController
 
 from neurosim.backends.base import Backend
 from neurosim.backends.cpu_connections import CONNECTIONS
+from neurosim.backends.cpu_lateral import Stretch, bind_stretch
 from neurosim.backends.cpu_layers import LAYERS
 from neurosim.backends.cpu_learning import LEARNING
 from neurosim.backends.cpu_local import LOCAL_CONNECTIONS
@@ -65,14 +66,19 @@ def _depends(op: Operator, before: Operator) -> bool:
 
 
 @dataclass(frozen=True)
+class _Group:
+    """Images that run all steps together: by the calls of one step, or all at once."""
+
+    images: slice
+    calls: list[Call]
+    stretch: Stretch | None
+
+
+@dataclass(frozen=True)
 class _Bound:
-    """Prepared operators: the calls of each thread's groups of images, or of the whole batch.
+    """Prepared operators: each thread's groups of images, one after the other, or the batch."""
 
-    ``threads`` holds for each thread its groups, which run all steps one after the
-    other: their calls of one step, and the images they record.
-    """
-
-    threads: list[list[tuple[list[Call], slice]]]
+    threads: list[list[_Group]]
     batch: list[tuple[int, Callable[[int, int], None], Callable[[], None]]]
     record: tuple[str, ...]
 
@@ -115,7 +121,7 @@ class CpuBackend(Backend):
         return self.arrays[buffer].copy()
 
     def bind(self, operators: tuple[Operator, ...], record: tuple[str, ...]) -> int:
-        threads: list[list[tuple[list[Call], slice]]] = []
+        threads: list[list[_Group]] = []
         batch = []
         if any(self._per_batch(op) for op in operators):
             for op in operators:
@@ -129,9 +135,23 @@ class CpuBackend(Backend):
             for scratch, first, last in zip(self._scratch, edges[:-1], edges[1:], strict=True):
                 step = max(1, last - first) if together else small
                 groups = [slice(i, min(i + step, last)) for i in range(first, last, step)]
-                threads.append([(self._calls(operators, g, small, scratch), g) for g in groups])
+                threads.append([self._group(operators, g, small, scratch, record) for g in groups])
         self._bound.append(_Bound(threads, batch, record))
         return len(self._bound) - 1
+
+    def _group(
+        self,
+        operators: tuple[Operator, ...],
+        images: slice,
+        small: int,
+        scratch: Scratch,
+        record: tuple[str, ...],
+    ) -> _Group:
+        stretch = bind_stretch(operators, Tile(self.arrays, images, scratch, self.dtype))
+        if stretch is None or record:
+            return _Group(images, self._calls(operators, images, small, scratch), None)
+        timed = self.timed(operators[0], stretch, images.stop - images.start)
+        return _Group(images, [], timed)
 
     def _calls(
         self, operators: tuple[Operator, ...], images: slice, small: int, scratch: Scratch
@@ -190,11 +210,15 @@ class CpuBackend(Backend):
             return kept
         pairs = [(self.arrays[n], kept[n]) for n in bound.record]
 
-        def work(groups: list[tuple[list[Call], slice]]) -> None:
-            for calls, images in groups:
+        def work(groups: list[_Group]) -> None:
+            for group in groups:
+                if group.stretch is not None:
+                    group.stretch(first_step, steps)
+                    continue
+                images = group.images
                 views = [(source[images], values[:, images]) for source, values in pairs]
                 for k in range(steps):
-                    for call in calls:
+                    for call in group.calls:
                         call(first_step + k)
                     for source, values in views:
                         values[k] = source

@@ -7,6 +7,7 @@ from numba import njit
 
 from neurosim.backends.boundaries import gather_tables
 from neurosim.backends.cpu_gather import DRIVES
+from neurosim.backends.cpu_lateral import LATERAL
 from neurosim.backends.cpu_layers import OPTIONS, add_scaled, set_scaled
 from neurosim.backends.cpu_scatter import RECONSTRUCTIONS
 from neurosim.backends.cpu_tile import Call, Tile
@@ -68,4 +69,4 @@ def bind_pool(op: Operator, tile: Tile) -> Call:
     return call
 
 
-CONNECTIONS = {**DRIVES, **RECONSTRUCTIONS, "ident": bind_ident, "pool": bind_pool}
+CONNECTIONS = {**DRIVES, **LATERAL, **RECONSTRUCTIONS, "ident": bind_ident, "pool": bind_pool}

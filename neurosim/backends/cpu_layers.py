@@ -48,6 +48,21 @@ def ann_update(g, v, a, gain, v_thresh, v_top, a_min, slope, a_shift, a_max):
 
 
 @njit(**OPTIONS)
+def lca_units(
+    g, term, coefficient, v, a, decay, gain, self_interact,
+    v_thresh, v_top, a_min, slope, a_shift, a_max,
+):  # fmt: skip
+    """Leak, drive and threshold of the units of an image; term : (units,) or None."""
+    for i in range(v.size):
+        drive = g[i] + self_interact * a[i]
+        if term is not None:
+            drive += coefficient * term[i]
+        u = leaky_drive(v[i], drive, decay, gain)
+        v[i] = u
+        a[i] = threshold_activity(u, v_thresh, v_top, a_min, slope, a_shift, a_max)
+
+
+@njit(**OPTIONS)
 def lca_update(
     g, term, coefficient, v, a, ts, tau, self_interact,
     v_thresh, v_top, a_min, slope, a_shift, a_max,
@@ -56,14 +71,10 @@ def lca_update(
     for b in range(v.shape[0]):
         decay = v.dtype.type(math.exp(-ts[b] / tau))
         gain = v.dtype.type(1.0 - math.exp(-ts[b] / tau))
-        vb, ab, gb = v[b], a[b], g[b]
-        for i in range(vb.size):
-            drive = gb[i] + self_interact * ab[i]
-            if term is not None:
-                drive += coefficient * term[b, i]
-            u = leaky_drive(vb[i], drive, decay, gain)
-            vb[i] = u
-            ab[i] = threshold_activity(u, v_thresh, v_top, a_min, slope, a_shift, a_max)
+        lca_units(
+            g[b], None if term is None else term[b], coefficient, v[b], a[b], decay, gain,
+            self_interact, v_thresh, v_top, a_min, slope, a_shift, a_max,
+        )  # fmt: skip
 
 
 @njit(**OPTIONS)

@@ -18,6 +18,8 @@ from neurosim.plan.operators import Operator
 SMALL_PATCH = 2048
 #: Weights beyond a core's cache: worth reading once for all images, not once per image.
 LARGE_WEIGHTS_BYTES = 1 << 20
+#: Bytes of the part of a dictionary that stays in cache while it is added everywhere.
+PART_BYTES = 1 << 19
 #: What a matrix product with large weights costs, in the time that it takes to read the
 #: patch of one active unit: for each patch, and for each patch and image. Measured.
 STREAMED, MULTIPLIED = 1.5, 0.05
@@ -99,62 +101,71 @@ def scatter_small(patch_y: int, width: int) -> Any:
 
 
 @njit(**OPTIONS)
-def add_large_patches(a, tables, edge, dictionary, coefficient, found, ends, shape, target):
-    """As the kernel for small patches, but row by row of all patches.
+def find_all(a, tables, edge, found, ends):
+    """Active features of all positions of all images, in a row; ``ends`` says where each ends."""
+    source_y, source_x, _, _ = tables
+    n = 0
+    for b in range(a.shape[0]):
+        for i in range(ends.shape[1]):
+            iy, ix = i // source_x.size, i % source_x.size
+            outside = source_y[iy] < 0 or source_x[ix] < 0
+            n += find_active(edge if outside else a[b, source_y[iy], source_x[ix]], found[n:])
+            ends[b, i] = n
 
-    A row of the dictionary then stays in cache while it is added to every place, four
-    features at a time. found : (coarse unit,), ends : (coarse position,) work memory;
-    shape : rows of a patch and numbers in one.
+
+@njit(**OPTIONS)
+def add_large_patches(a, tables, edge, dictionary, coefficient, found, ends, shape, target):
+    """As the kernel for small patches, but one part of all patches after the other.
+
+    A part of the dictionary then stays in cache while it is added to every place of
+    every image, four features at a time. found : (coarse unit,), ends : (image, coarse
+    position) work memory; shape : rows of a patch, numbers in one, and in a part of it.
     """
     source_y, source_x, head_y, head_x = tables
     height, length = target.shape[1:]
-    patch_y, width = shape
-    across = source_x.size
-    for b in range(target.shape[0]):
-        n = 0
-        for iy in range(source_y.size):
-            for ix in range(across):
-                outside = source_y[iy] < 0 or source_x[ix] < 0
-                units = edge if outside else a[b, source_y[iy], source_x[ix]]
-                n += find_active(units, found[n:])
-                ends[iy * across + ix] = n
-        for j in range(patch_y):
+    patch_y, width, part = shape
+    find_all(a, tables, edge, found, ends)
+    for j in range(patch_y):
+        for begin in range(0, width, part):
+            end_of_part = min(begin + part, width)
             k = 0
-            for i in range(ends.size):
-                iy, ix = i // across, i % across
-                end = ends[i]
-                y = head_y[iy] + j
-                if y < 0 or y >= height:
-                    k = end
-                left = head_x[ix]
-                first, last = max(0, -left), min(width, length - left)
-                start = j * width + first
-                size = max(0, last - first)
-                row = target[b, max(0, min(y, height - 1)), left + first : left + first + size]
-                outside = source_y[iy] < 0 or source_x[ix] < 0
-                units = edge if outside else a[b, source_y[iy], source_x[ix]]
-                while k + 4 <= end:
-                    f0, f1, f2, f3 = found[k], found[k + 1], found[k + 2], found[k + 3]
-                    u0, u1 = coefficient * units[f0], coefficient * units[f1]
-                    u2, u3 = coefficient * units[f2], coefficient * units[f3]
-                    d0, d1 = dictionary[f0, start:], dictionary[f1, start:]
-                    d2, d3 = dictionary[f2, start:], dictionary[f3, start:]
-                    for c in range(row.size):
-                        row[c] += u0 * d0[c] + u1 * d1[c] + u2 * d2[c] + u3 * d3[c]
-                    k += 4
-                if k + 2 <= end:
-                    f0, f1 = found[k], found[k + 1]
-                    u0, u1 = coefficient * units[f0], coefficient * units[f1]
-                    d0, d1 = dictionary[f0, start:], dictionary[f1, start:]
-                    for c in range(row.size):
-                        row[c] += u0 * d0[c] + u1 * d1[c]
-                    k += 2
-                if k < end:
-                    u0 = coefficient * units[found[k]]
-                    d0 = dictionary[found[k], start:]
-                    for c in range(row.size):
-                        row[c] += u0 * d0[c]
-                    k += 1
+            for b in range(a.shape[0]):
+                for i in range(ends.shape[1]):
+                    end = ends[b, i]
+                    if k == end:
+                        continue
+                    iy, ix = i // source_x.size, i % source_x.size
+                    y, left = head_y[iy] + j, head_x[ix]
+                    first, last = max(begin, -left), min(end_of_part, length - left)
+                    if y < 0 or y >= height or first >= last:
+                        k = end
+                        continue
+                    outside = source_y[iy] < 0 or source_x[ix] < 0
+                    units = edge if outside else a[b, source_y[iy], source_x[ix]]
+                    row = target[b, y, left + first : left + last]
+                    start = j * width + first
+                    while k + 4 <= end:
+                        f0, f1, f2, f3 = found[k], found[k + 1], found[k + 2], found[k + 3]
+                        u0, u1 = coefficient * units[f0], coefficient * units[f1]
+                        u2, u3 = coefficient * units[f2], coefficient * units[f3]
+                        d0, d1 = dictionary[f0, start:], dictionary[f1, start:]
+                        d2, d3 = dictionary[f2, start:], dictionary[f3, start:]
+                        for c in range(row.size):
+                            row[c] += u0 * d0[c] + u1 * d1[c] + u2 * d2[c] + u3 * d3[c]
+                        k += 4
+                    if k + 2 <= end:
+                        f0, f1 = found[k], found[k + 1]
+                        u0, u1 = coefficient * units[f0], coefficient * units[f1]
+                        d0, d1 = dictionary[f0, start:], dictionary[f1, start:]
+                        for c in range(row.size):
+                            row[c] += u0 * d0[c] + u1 * d1[c]
+                        k += 2
+                    if k < end:
+                        u0 = coefficient * units[found[k]]
+                        d0 = dictionary[found[k], start:]
+                        for c in range(row.size):
+                            row[c] += u0 * d0[c]
+                        k += 1
 
 
 def patch_adder(
@@ -176,14 +187,14 @@ def patch_adder(
         patch = tile.scratch("patch", (patch_y * width,))
         return lambda: kernel(*arguments, found, patch, lines)
     positions = t.source_y.size * t.source_x.size
-    found = tile.places(positions * a.shape[3] + 1)
-    ends = np.empty(positions, np.int64)
-    shape = (patch_y, width)
+    found = tile.places(len(a) * positions * a.shape[3] + 1)
+    ends = np.empty((len(a), positions), np.int64)
+    shape = (patch_y, width, max(1, PART_BYTES // (len(flat) * flat.itemsize)))
 
     def add() -> None:
         add_large_patches(*arguments, found, ends, shape, lines)
 
-    if positions > 1 or lines[0].shape != shape or flat.nbytes <= LARGE_WEIGHTS_BYTES:
+    if positions > 1 or lines[0].shape != shape[:2] or flat.nbytes <= LARGE_WEIGHTS_BYTES:
         return add
     codes, fields = a.reshape(len(a), -1), target.reshape(len(a), -1)
     whole = tile.scratch("field", fields.shape)

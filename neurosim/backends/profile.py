@@ -65,8 +65,8 @@ class _Cell:
         self.seconds, self.calls, self.images = 0.0, 0, 0
         self.first, self.timings = 0.0, 0
 
-    def add(self, spent: float, counted: bool, images: int) -> None:
-        """Add a call."""
+    def add(self, spent: float, counted: int, images: int) -> None:
+        """Add a call, or several that were one."""
         with self.lock:
             self.first = self.first if self.timings else spent
             self.timings += 1
@@ -114,6 +114,8 @@ class Profile:
     def timed(self, op: Operator, call: Any, images: int = 0, counted: bool = True) -> Any:
         """A call that does the same and adds its time to an operator's.
 
+        A call of many steps returns their number and counts as so many calls.
+
         Parameters
         ----------
         images : int
@@ -126,7 +128,9 @@ class Profile:
         def timed_call(*arguments: Any) -> Any:
             began = time.perf_counter()
             result = call(*arguments)
-            cell.add(time.perf_counter() - began, counted, images)
+            spent = time.perf_counter() - began
+            steps = result if isinstance(result, int) else 1
+            cell.add(spent, counted * steps, images * steps)
             return result
 
         return timed_call
