@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,8 @@ from neurosim.plan.winograd import features, taps, transform
 
 #: Bytes of the transformed inputs of one matrix product; more images wait their turn.
 BLOCK_BYTES = 1 << 19
+#: Columns of up to this many numbers get loops of that very length, which are a third faster.
+SHORT_RUN = 512
 
 
 @njit(**OPTIONS)
@@ -53,47 +56,55 @@ def mix_rows(a, rows, columns, value, tile_rows, stride, picks, signs, mixed):
                                 out[f] += sign * source[f]
 
 
-@njit(**OPTIONS)
-def mix_columns(mixed, tile_columns, stride, picks, signs, data):
-    """Signed sums of columns: the inputs of one product.
+@lru_cache
+def column_mixer(length: int) -> Any:
+    """Kernel that adds columns of ``length`` numbers; 0 for any number."""
 
-    mixed : as mix_rows leaves it; data : (image, tile row, tile column, feature of a position).
-    """
-    images, tiles_y, tiles_x = data.shape[:3]
-    positions, features = mixed.shape[2], mixed.shape[4]
-    for b in range(images):
+    @njit(**OPTIONS)
+    def mix_columns(mixed, image, tile_columns, picks, signs, ends, data):
+        """Signed sums of columns of an image: the inputs of all products of a row sum.
+
+        mixed : (tile row, position, coarse column, number), as mix_rows leaves it;
+        picks, signs : columns of a tile to add, those of one product after those of the
+        other, which end at ``ends``; of each a power of two;
+        data : (product, image, tile row, tile column, position, number).
+        """
+        tiles_y, tiles_x, positions = data.shape[2:5]
+        size = length if length > 0 else data.shape[5]
         for t in range(tiles_y):
             for u in range(tiles_x):
                 for p in range(positions):
-                    for q in range(stride):
-                        first = (p * stride + q) * features
-                        out = data[b, t, u, first : first + features]
-                        left = (u * tile_columns + picks[0]) * stride + q
-                        source = mixed[b, t, p, left]
-                        sign = signs[0]
-                        if picks.size == 1:
-                            for f in range(features):
-                                out[f] = sign * source[f]
-                            continue
-                        other = mixed[b, t, p, (u * tile_columns + picks[1]) * stride + q]
-                        second = signs[1]
-                        if picks.size == 2:
-                            for f in range(features):
-                                out[f] = sign * source[f] + second * other[f]
-                            continue
-                        for k in range(0, picks.size, 4):
-                            left = u * tile_columns
-                            s0 = mixed[b, t, p, (left + picks[k]) * stride + q]
-                            s1 = mixed[b, t, p, (left + picks[k + 1]) * stride + q]
-                            s2 = mixed[b, t, p, (left + picks[k + 2]) * stride + q]
-                            s3 = mixed[b, t, p, (left + picks[k + 3]) * stride + q]
+                    line = mixed[t, p, u * tile_columns :]
+                    k = 0
+                    for q in range(ends.size):
+                        out, begin, end = data[q, image, t, u, p], k, ends[q]
+                        if end == k + 1:
+                            s0, g0 = line[picks[k]], signs[k]
+                            for i in range(size):
+                                out[i] = g0 * s0[i]
+                        if end == k + 2:
+                            s0, s1, g0, g1 = (
+                                line[picks[k]],
+                                line[picks[k + 1]],
+                                signs[k],
+                                signs[k + 1],
+                            )
+                            for i in range(size):
+                                out[i] = g0 * s0[i] + g1 * s1[i]
+                        while k + 4 <= end:
+                            s0, s1 = line[picks[k]], line[picks[k + 1]]
+                            s2, s3 = line[picks[k + 2]], line[picks[k + 3]]
                             g0, g1, g2, g3 = signs[k], signs[k + 1], signs[k + 2], signs[k + 3]
-                            if k == 0:
-                                for f in range(features):
-                                    out[f] = g0 * s0[f] + g1 * s1[f] + g2 * s2[f] + g3 * s3[f]
+                            if k == begin:
+                                for i in range(size):
+                                    out[i] = g0 * s0[i] + g1 * s1[i] + g2 * s2[i] + g3 * s3[i]
                             else:
-                                for f in range(features):
-                                    out[f] += g0 * s0[f] + g1 * s1[f] + g2 * s2[f] + g3 * s3[f]
+                                for i in range(size):
+                                    out[i] += g0 * s0[i] + g1 * s1[i] + g2 * s2[i] + g3 * s3[i]
+                            k += 4
+                        k = end
+
+    return mix_columns
 
 
 @njit(**OPTIONS)
@@ -173,28 +184,35 @@ def _group_call(op: Operator, tile: Tile, a: np.ndarray, target: np.ndarray) -> 
     rows, columns = extended_tables(g, s["mirror"])
     images, tiles_y, tiles_x = a.shape[0], g.y.coarse // down, g.x.coarse // across
     tiles = images * tiles_y * tiles_x
-    shape = (images, tiles_y, g.y.ratio, len(columns), a.shape[3])
-    mixed = tile.scratch("winograd rows", shape)
-    data = tile.scratch("winograd data", (images, tiles_y, tiles_x, fine))
+    mixed = tile.scratch("winograd rows", (1, tiles_y, g.y.ratio, len(columns), a.shape[3]))
+    run = g.x.ratio * a.shape[3]
+    mix_columns = column_mixer(run if run <= SHORT_RUN else 0)
+    by_coarse = mixed.reshape(tiles_y, g.y.ratio, -1, run)
+    data = tile.scratch("winograd data", (rule_x.products, tiles, fine))
+    by_position = data.reshape(-1, images, tiles_y, tiles_x, g.y.ratio, run)
     product = tile.scratch("winograd product", (tiles, coarse))
     sums = tile.scratch("winograd sums", (across, tiles, coarse))
     split = sums.reshape(across, images, tiles_y, tiles_x, coarse)
     weights = tile.shared(op.reads[1]).reshape(rule_y.products, rule_x.products, fine, coarse)
     down_sums, across_sums = _sums(rule_y.inputs, a.dtype), _sums(rule_x.inputs, a.dtype)
+    picks, signs = (np.concatenate(part) for part in zip(*across_sums, strict=True))
+    ends = np.cumsum([len(part) for part, _ in across_sums])
     to_rows = rule_y.outputs.T.astype(bool).copy()
     to_columns = rule_x.outputs.T.astype(bool).copy()
     newly = to_columns & (np.cumsum(to_columns, axis=0) == 1)
     value, coefficient = tile.real(s["value"]), tile.real(s["coefficient"])
-    flat, clear = data.reshape(tiles, fine), bool(op.sets)
+    clear = bool(op.sets)
 
     def call() -> None:
         if clear:
             target[...] = 0
         for p, row_sum in enumerate(down_sums):
-            mix_rows(a, rows, columns, value, down, g.y.ratio, *row_sum, mixed)
-            for q, column_sum in enumerate(across_sums):
-                mix_columns(mixed, across, g.x.ratio, *column_sum, data)
-                np.dot(flat, weights[p, q], out=product)
+            for n in range(images):
+                here = a[n : n + 1]
+                mix_rows(here, rows, columns, value, down, g.y.ratio, *row_sum, mixed)
+                mix_columns(by_coarse, n, across, picks, signs, ends, by_position)
+            for q in range(rule_x.products):
+                np.dot(data[q], weights[p, q], out=product)
                 add_product(product, to_columns[q], newly[q], sums)
             add_rows(split, to_rows[p], coefficient, target)
 
