@@ -13,6 +13,7 @@ from neurosim.errors import (
     StimulusError,
 )
 from neurosim.experiment import Experiment, load, loads
+from neurosim.plotting import report
 
 __all__ = [
     "DivergenceError",
@@ -29,6 +30,7 @@ __all__ = [
     "loads",
     "open_analysis",
     "open_run",
+    "report",
     "run",
     "sweep",
 ]

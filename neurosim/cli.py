@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from neurosim.cli_report import report
 from neurosim.cli_study import analyze
 from neurosim.errors import NeurosimError, RequestError
 
@@ -276,6 +277,7 @@ def _run_sweep(
 
 
 app.command()(analyze)
+app.command()(report)
 
 
 #: Base of the errors that typer raises for a wrong command line.

@@ -35,7 +35,7 @@ ORDER = (
     {"console"},
     {"console_study"},
     {"costs"},
-    {"cli_study"},
+    {"cli_report", "cli_study"},
     {"cli"},
     {"__main__"},
 )
@@ -58,7 +58,7 @@ HOMES = {
     "PIL": ("stimuli",),
     "sklearn": ("analysis",),
     "matplotlib": ("plotting",),
-    "typer": ("cli", "cli_study"),
+    "typer": ("cli", "cli_report", "cli_study"),
     "rich": ("cli", "console", "console_study"),
 }
 DISTRIBUTIONS = {"PIL": "pillow", "pydantic_core": "pydantic", "sklearn": "scikit-learn"}
