@@ -4,6 +4,7 @@
 """
 
 from neurosim.api import Simulation, analyze, encode, open_analysis, open_run, run, sweep
+from neurosim.data import prepare_data, prepare_faces, prepare_lfw
 from neurosim.errors import (
     DivergenceError,
     NetworkError,
@@ -30,6 +31,9 @@ __all__ = [
     "loads",
     "open_analysis",
     "open_run",
+    "prepare_data",
+    "prepare_faces",
+    "prepare_lfw",
     "report",
     "run",
     "sweep",

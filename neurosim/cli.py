@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from neurosim.cli_data import app as data
 from neurosim.cli_report import report
 from neurosim.cli_study import analyze
 from neurosim.errors import NeurosimError, RequestError
@@ -278,6 +279,7 @@ def _run_sweep(
 
 app.command()(analyze)
 app.command()(report)
+app.add_typer(data, name="data")
 
 
 #: Base of the errors that typer raises for a wrong command line.

@@ -25,6 +25,7 @@ PAGES += sorted((ROOT / "docs").rglob("*.md"))
 NOT_RUN = {
     "python3 -m venv": "set-up: the first is tried from a clean clone, the second is what CI runs",
     "./check": "runs these tests",
+    "neurosim data lfw": "fetches 200 MB; tests/data runs it on a small copy",
 }
 # What is replaced in a command so that it takes seconds: (in the command, by).
 SHORTER = {

@@ -23,7 +23,7 @@ ORDER = (
     {"paramfile", "network", "stimuli"},
     {"plan"},
     {"backends", "simulation", "record"},
-    {"experiment"},
+    {"experiment", "data"},
     {"checkpointing"},
     {"run"},
     {"sweep"},
@@ -35,7 +35,7 @@ ORDER = (
     {"console"},
     {"console_study"},
     {"costs"},
-    {"cli_report", "cli_study"},
+    {"cli_report", "cli_study", "cli_data"},
     {"cli"},
     {"__main__"},
 )
@@ -46,7 +46,7 @@ SIBLING_SEAMS = {("simulation", "backends.base")}
 # TensorFlow is at home there alone).
 HOMES = {
     "numpy": ("",),
-    "scipy": ("backends", "record", "coding", "analysis"),
+    "scipy": ("backends", "record", "data", "coding", "analysis"),
     "xarray": ("record", "analysis"),
     "lark": ("paramfile",),
     "pydantic": ("specs",),
@@ -55,11 +55,11 @@ HOMES = {
     "numba": ("backends",),
     "threadpoolctl": ("backends",),
     "h5py": ("record", "stimuli", "analysis"),
-    "PIL": ("stimuli",),
-    "sklearn": ("analysis",),
+    "PIL": ("stimuli", "data"),
+    "sklearn": ("analysis", "data"),
     "matplotlib": ("plotting",),
-    "typer": ("cli", "cli_report", "cli_study"),
-    "rich": ("cli", "console", "console_study"),
+    "typer": ("cli", "cli_report", "cli_study", "cli_data"),
+    "rich": ("cli", "cli_data", "console", "console_study"),
 }
 DISTRIBUTIONS = {"PIL": "pillow", "pydantic_core": "pydantic", "sklearn": "scikit-learn"}
 
