@@ -12,7 +12,7 @@ import numpy as np
 
 from neurosim.analysis.completion import complete
 from neurosim.analysis.decode import Decoder
-from neurosim.analysis.features import pooled, principal
+from neurosim.analysis.features import pooled
 from neurosim.analysis.parts import Part, Parts, choose_target, open_parts
 from neurosim.analysis.readout import readout
 from neurosim.analysis.results import (
@@ -199,12 +199,14 @@ def _activity(study: _Study, neuron: int) -> dict[str, np.ndarray]:
 
 
 def _scored(
-    study: _Study, what: str, target: str, features: dict[str, np.ndarray], groups: int = 1
-) -> Readout:
+    study: _Study, what: str, target: str, features: dict[str, np.ndarray], groups: int = 1,
+    components: int | None = None,
+) -> Readout:  # fmt: skip
     """A readout of features by set; those of train may come in several versions."""
     truth = {name: study.parts.target(name, target) for name in study.parts.all}
     others = {name: (x, truth[name]) for name, x in features.items() if name != TRAIN}
-    return readout(what, features[TRAIN], np.tile(truth[TRAIN], groups), others, groups)
+    tiled = np.tile(truth[TRAIN], groups)
+    return readout(what, features[TRAIN], tiled, others, groups, components)
 
 
 def _readout(study: _Study, target: str, mirror: bool) -> Readout:
@@ -224,11 +226,10 @@ def _baselines(study: _Study, target: str, other: Trained | None) -> dict[str, R
         study.tell("baselines: pixels")
         pixels = {name: _pixels(study, part) for name, part in parts.items()}
         found["pixels"] = _scored(study, "pixels", target, pixels)
-        others = {name: x for name, x in pixels.items() if name != TRAIN}
         for size in (128, 512):
             study.tell(f"baselines: PCA {size}")
-            kept, rest = principal(pixels[TRAIN], others, size)
-            found[f"pca-{size}"] = _scored(study, f"PCA {size}", target, {TRAIN: kept, **rest})
+            what = f"PCA {size}"
+            found[f"pca-{size}"] = _scored(study, what, target, pixels, components=size)
         study.tell("baselines: pooled")
         shape = study.network.layers[study.first].shape
         pools = {

@@ -1,11 +1,10 @@
-"""Features that a readout of the top layer is compared with."""
+"""Features that a readout of the top layer is compared with, made from codes."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import numpy as np
-from sklearn.decomposition import PCA
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -39,23 +38,3 @@ def pooled(code: csr_array, shape: tuple[int, int, int], cell: int = CELL) -> np
     found = np.zeros((code.shape[0], rows, columns, nf), np.float32)
     np.maximum.at(found, (image, y // cell, x // cell, feature), entries.data)
     return found.reshape(len(found), -1)
-
-
-def principal(
-    train: np.ndarray, others: dict[str, np.ndarray], wanted: int, seed: int = 0
-) -> tuple[np.ndarray, dict[str, np.ndarray]]:
-    """Principal components of the training images.
-
-    Parameters
-    ----------
-    train : ndarray
-        (image, feature).
-    others : dict of str to ndarray
-        Further sets, projected onto the same components.
-    wanted : int
-        Number of components; fewer where there are fewer images or features.
-    """
-    size = min(wanted, *train.shape)
-    solver = "randomized" if size < 0.8 * min(train.shape) else "full"
-    found = PCA(size, svd_solver=solver, random_state=seed).fit(train)
-    return found.transform(train), {name: found.transform(x) for name, x in others.items()}

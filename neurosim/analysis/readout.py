@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
@@ -15,11 +16,15 @@ from neurosim.analysis.results import Readout, Score
 from neurosim.analysis.selectivity import best_threshold
 from neurosim.errors import RequestError
 
-#: Values of C that are tried; features are standardised, so one row suits all.
-COSTS = (1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
+#: Values of C that are tried, in this order, as long as they get better; features are
+#: standardised, so one row suits all.
+COSTS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 FOLDS = 5
 #: Resampled sets of images behind each 95 % interval.
 RESAMPLES = 2000
+#: Passes over the images after which a machine is taken as it is: thousands of pixels that
+#: separate a few images never settle at a large C, and no longer change what it tells apart.
+PASSES = 500
 
 
 @dataclass(frozen=True)
@@ -39,13 +44,19 @@ class Fitted:
         return ((features - self.center) / self.scale) @ self.weights + self.bias
 
 
-def fit(features: np.ndarray, target: np.ndarray, groups: int = 1, seed: int = 0) -> Fitted:
+def fit(
+    features: np.ndarray,
+    target: np.ndarray,
+    groups: int = 1,
+    components: int | None = None,
+    seed: int = 0,
+) -> Fitted:
     """Fit a linear support vector machine, its C and its threshold.
 
     Classes weigh the same (``class_weight="balanced"``). C is the one with the largest area under
-    the ROC curve of cross-validated decisions (stratified folds); the threshold the one with the
-    best balanced accuracy of these decisions: a rare class and many features push that of the
-    machine itself, 0, too high.
+    the ROC curve of cross-validated decisions (stratified folds), going up from the least as
+    long as that grows; the threshold the one with the best balanced accuracy of these decisions: a
+    rare class and many features push that of the machine itself, 0, too high.
 
     Parameters
     ----------
@@ -56,15 +67,16 @@ def fit(features: np.ndarray, target: np.ndarray, groups: int = 1, seed: int = 0
     groups : int
         How many versions of each image there are, one set after the other (2 with mirrored
         images): all of them fall into one fold.
+    components : int, optional
+        Read out that many principal components of the features, found anew in each fold.
     seed : int
-        Of the folds.
+        Of the folds and of the components.
 
     Raises
     ------
     RequestError
         Fewer images of the target, or of others, than folds make sense for.
     """
-    features = np.asarray(features, np.float64)
     single = target[: len(target) // groups]
     folds = min(FOLDS, int(single.sum()), int((~single).sum()))
     if folds < 2:
@@ -72,27 +84,25 @@ def fit(features: np.ndarray, target: np.ndarray, groups: int = 1, seed: int = 0
             f"{int(single.sum())} training images of the target and {int((~single).sum())} others; "
             "a readout needs at least 2 of each"
         )
-    splits = list(
-        StratifiedKFold(folds, shuffle=True, random_state=seed).split(single[:, None], single)
-    )
-    decisions = {cost: np.empty(len(single)) for cost in COSTS}
+    splits = StratifiedKFold(folds, shuffle=True, random_state=seed).split(single[:, None], single)
+    parts = []
     for inside, outside in splits:
         rows = np.concatenate([inside + len(single) * g for g in range(groups)])
-        for cost in COSTS:
-            part = _machine(features[rows], target[rows], cost)
-            decisions[cost][outside] = part.decide(features[outside])
-    cost = max(COSTS, key=lambda c: roc_auc_score(single, decisions[c]))
-    threshold, balanced = best_threshold(decisions[cost][:, None], single)
-    machine = _machine(features, target, cost)
-    return Fitted(
-        cost,
-        float(threshold[0]),
-        float(balanced[0]),
-        machine.weights,
-        machine.bias,
-        machine.center,
-        machine.scale,
-    )
+        parts.append((_Space(features[rows], components, seed), target[rows], outside))
+    best: tuple[float, float, np.ndarray] | None = None
+    for cost in COSTS:
+        decision = np.empty(len(single))
+        for space, truth, outside in parts:
+            decision[outside] = space.machine(truth, cost).decide(features[outside])
+        area = float(roc_auc_score(single, decision))
+        if best is not None and area < best[0]:
+            break
+        if best is None or area > best[0]:
+            best = (area, cost, decision)
+    assert best is not None
+    threshold, balanced = best_threshold(best[2][:, None], single)
+    machine = _Space(features, components, seed).machine(target, best[1])
+    return replace(machine, threshold=float(threshold[0]), cross_validated=float(balanced[0]))
 
 
 def score(decision: np.ndarray, target: np.ndarray, threshold: float, seed: int = 0) -> Score:
@@ -135,6 +145,7 @@ def readout(
     target: np.ndarray,
     others: dict[str, tuple[np.ndarray, np.ndarray]],
     groups: int = 1,
+    components: int | None = None,
 ) -> Readout:
     """Fit on train and score on every other set.
 
@@ -146,12 +157,12 @@ def readout(
         (image, feature) and bool (image,).
     others : dict
         By set: features and target of its images.
-    groups : int
+    groups, components : int
         As in :func:`fit`.
     """
-    fitted = fit(train, target, groups)
+    fitted = fit(train, target, groups, components)
     scores = {
-        name: score(fitted.decide(np.asarray(features, np.float64)), truth, fitted.threshold)
+        name: score(fitted.decide(features), truth, fitted.threshold)
         for name, (features, truth) in others.items()
     }
     return Readout(
@@ -167,15 +178,37 @@ def readout(
     )
 
 
-def _machine(features: np.ndarray, target: np.ndarray, cost: float) -> Fitted:
-    """A machine on standardised features; a feature that never varies counts for nothing."""
-    center = features.mean(axis=0)
-    scale = features.std(axis=0)
-    scale[scale < 1e-6 * max(float(scale.max(initial=0)), 1e-30)] = np.inf
-    machine = LinearSVC(C=cost, class_weight="balanced", dual="auto", max_iter=3000, tol=1e-3)
-    with warnings.catch_warnings():
-        # At large C, the last digits of a separable problem.
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        machine.fit((features - center) / scale, target)
-    bias = float(machine.intercept_[0])
-    return Fitted(cost, 0.0, 0.0, machine.coef_[0], bias, center, scale)
+class _Space:
+    """Training images on standardised features, or on standardised components of them."""
+
+    def __init__(self, features: np.ndarray, components: int | None, seed: int) -> None:
+        self._directions: np.ndarray | None = None
+        self._center = features.mean(axis=0, dtype=np.float64)
+        values = features
+        if components is not None:
+            size = min(components, *features.shape)
+            solver = "randomized" if size < 0.8 * min(features.shape) else "full"
+            found = PCA(size, svd_solver=solver, random_state=seed).fit(features)
+            self._directions = found.components_
+            values = (features - self._center) @ found.components_.T
+        scale = values.std(axis=0, dtype=np.float64)
+        # A feature that never varies counts for nothing.
+        scale[scale < 1e-6 * max(float(scale.max(initial=0)), 1e-30)] = np.inf
+        self._scale = scale
+        middle = self._center if self._directions is None else 0.0
+        self._values = ((values - middle) / scale).astype(np.float32)
+
+    def machine(self, target: np.ndarray, cost: float) -> Fitted:
+        """The machine of one C, in terms of the features themselves."""
+        machine = LinearSVC(
+            C=cost, class_weight="balanced", dual="auto", max_iter=PASSES, tol=1e-3, random_state=0
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            machine.fit(self._values, target)
+        weights, scale = machine.coef_[0], self._scale
+        if self._directions is not None:
+            weights = (weights / scale) @ self._directions
+            scale = np.ones(len(weights))
+        bias = float(machine.intercept_[0])
+        return Fitted(cost, 0.0, 0.0, weights, bias, self._center, scale)

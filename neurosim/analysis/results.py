@@ -130,7 +130,8 @@ class Readout:
     cross_validated : float
         Balanced accuracy at ``threshold`` of the cross-validated decisions on train.
     weights, center, scale : ndarray
-        float32 (feature,); the scale of a feature that never varies is infinite.
+        float32 (feature,); the scale of a feature that never varies is infinite. Of principal
+        components, the features are the pixels.
     bias : float
     scores : dict of str to Score
         By set; never the training set.

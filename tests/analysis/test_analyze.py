@@ -223,6 +223,17 @@ def test_a_network_without_names_has_no_other_modality(
     assert found.target in found.classes  # the one that a neuron answers to best
 
 
+def test_another_run_can_be_the_random_network(run: Path, trained: Path, sets: Path) -> None:
+    """Given the same weights, it reads out what the network itself does."""
+    found = neurosim.analyze(run, sets / "validation", target=TARGET, random=trained, threads=1)
+    assert list(found.readouts) == ["top-face", "random"]
+    top, random = found.readouts.values()
+    assert np.array_equal(top.weights, random.weights)
+    assert main_figures(found)["P1 + SVM: accuracy, validation"] == (
+        random.scores["validation"].accuracy_tuned
+    )
+
+
 def test_several_runs_give_mean_and_spread(
     run: Path, trained: Path, sets: Path, call: Call
 ) -> None:

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array, random_array
 from scipy.stats import norm
+from sklearn.metrics import roc_auc_score
 
 from neurosim.analysis import readout as module
 from neurosim.analysis.analyze import distance
-from neurosim.analysis.features import pooled, principal
+from neurosim.analysis.features import pooled
 from neurosim.analysis.readout import fit, readout, score
 from neurosim.errors import RequestError
 
@@ -103,15 +104,16 @@ def test_pooling_takes_the_largest_of_each_cell(rng: np.random.Generator) -> Non
         assert np.allclose(found[image, row, column], cell.max(axis=(0, 1)))
 
 
-def test_components_are_those_of_the_training_images(rng: np.random.Generator) -> None:
-    train = rng.normal(size=(30, 8)) * np.arange(1, 9)
-    kept, others = principal(train, {"other": train[:5] + 1}, 3)
-    assert kept.shape == (30, 3)
-    centred = train - train.mean(axis=0)
-    directions = np.linalg.svd(centred, full_matrices=False)[2][:3]
-    theirs = (train[:5] + 1 - train.mean(axis=0)) @ directions.T
-    assert np.allclose(np.abs(others["other"]), np.abs(theirs))
-    assert principal(train, {}, 100)[0].shape == (30, 8)
+def test_a_readout_of_components_looks_at_them_alone(rng: np.random.Generator) -> None:
+    x = rng.normal(size=(60, 40)) * np.r_[10, 9, 8, np.full(37, 0.5)]
+    target = np.arange(60) % 3 == 0
+    x[:, 1] += 15 * target
+    found = fit(x, target, components=3)
+    directions = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)[2][:3]
+    inside = found.weights @ directions.T @ directions
+    assert np.allclose(found.weights, inside)
+    assert np.allclose(found.scale, 1)
+    assert roc_auc_score(target, found.decide(x)) > 0.8
 
 
 def test_the_distance_is_the_change_over_the_spread(rng: np.random.Generator) -> None:
