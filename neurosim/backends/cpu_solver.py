@@ -47,9 +47,9 @@ relax_unit = njit(inline="always")(search.relax_unit)
 
 
 @njit(nogil=True, cache=True)
-def interrupt_images(control, restart, step):
+def interrupt_images(control, event, step):
     for b in range(control.shape[0]):
-        interrupted(control[b], restart, step)
+        interrupted(control[b], event, step)
 
 
 @njit(**OPTIONS)
@@ -240,8 +240,8 @@ def _limits(op: Operator, tile: Tile) -> tuple[np.floating, np.floating]:
 
 
 def bind_interrupt(op: Operator, tile: Tile) -> Call:
-    control, restart = tile.view(op.target), op.scalars["restart"]
-    return lambda step: interrupt_images(control, restart, step)
+    control, event = tile.view(op.target), op.scalars["event"]
+    return lambda step: interrupt_images(control, event, step)
 
 
 def bind_measure(op: Operator, tile: Tile) -> Call:

@@ -47,10 +47,10 @@ relax_unit = device_function(search.relax_unit)
 
 
 @cuda.jit(cache=True)
-def interrupt_images(control, images, restart, clock):
+def interrupt_images(control, images, event, clock):
     start = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x
     for b in range(start, images, cuda.blockDim.x * cuda.gridDim.x):
-        interrupted(control[b * CONTROL : (b + 1) * CONTROL], restart, clock[0])
+        interrupted(control[b * CONTROL : (b + 1) * CONTROL], event, clock[0])
 
 
 @cuda.jit(cache=True)
@@ -270,7 +270,7 @@ def relax_units(g, control, v, a, earlier, rest, images, size, threshold, natura
 
 def bind_interrupt(op: Operator, device: Device) -> list[Launch]:
     images = device.shapes[op.target][0]
-    arguments = (device.array(op.target), images, bool(op.scalars["restart"]), device.clock)
+    arguments = (device.array(op.target), images, op.scalars["event"], device.clock)
     return [Launch(interrupt_images, *device.flat(images), arguments)]
 
 

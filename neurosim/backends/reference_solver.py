@@ -47,7 +47,7 @@ def column(control: np.ndarray, which: int) -> np.ndarray:
 
 def interrupt(op: Operator, arrays: Arrays, step: int) -> None:
     for row in arrays[op.target]:
-        search.interrupted(row, op.scalars["restart"], step)
+        search.interrupted(row, op.scalars["event"], step)
 
 
 def measure(op: Operator, arrays: Arrays, step: int) -> None:

@@ -14,17 +14,20 @@ from neurosim.plan.searching import (
     AGE,
     BACK,
     BEGIN,
+    CHANGED,
     CURVATURE,
     FIRST,
     GOING,
     HOLD,
     MODE,
     NORM,
+    OLDEST,
     REFUSED,
     RENEW,
     SEARCH,
     SETTLE,
     SHARE,
+    SHOWN,
     START,
     STARTS,
     STEP,
@@ -38,14 +41,14 @@ PROBE = 1e-3
 REACH = 1.2
 #: Smallest and largest change of length from one trial to the next.
 SHRINK, GROW = 0.3, 2.0
-#: Steps after which drives are measured anew although no trial was taken as it was.
-OLDEST = 24
 
 
-def interrupted(c: Any, restart: bool, step: int) -> None:
-    """What is known has become wrong: new inputs (restart), or weights and buffers too."""
-    if not restart:
+def interrupted(c: Any, event: int, step: int) -> None:
+    """What is known has become wrong (CHANGED, SHOWN), or what is delivered is looked at (ENDS)."""
+    if event == CHANGED:
         c[MODE] = STARTS if step <= 1 else RENEW
+    elif event != SHOWN:
+        c[AGE] = OLDEST
     elif c[MODE] > RENEW:
         c[MODE] = BEGIN
 
@@ -57,7 +60,7 @@ def searched(c: Any, distance: float, along: float, slope: float) -> float:
     the code to the trial, its curvature Hd and the gradient g of descent at the code.
     Returns the energy of the code that is taken less that of the trial.
     """
-    mode = c[MODE]
+    mode, settles = c[MODE], c[AGE] >= OLDEST
     c[SHARE] = 1.0
     c[CURVATURE] = along
     if mode == RENEW or (mode == STARTS and distance > 0.0):
@@ -69,6 +72,8 @@ def searched(c: Any, distance: float, along: float, slope: float) -> float:
             c[STEP] = c[START] if c[START] > 0.0 else PROBE
         c[ACTION], c[AGE] = TAKE, 0.0
         c[MODE] = FIRST if mode < AGAIN else GOING
+        if settles:
+            c[ACTION], c[MODE] = SETTLE, AGAIN
         return 0.0
     share = slope / along
     best = max(share, 0.0) * c[STEP]
@@ -78,13 +83,12 @@ def searched(c: Any, distance: float, along: float, slope: float) -> float:
         best = min(max(best, SHRINK * c[STEP]), GROW * c[STEP])
     c[STEP] = REACH * best
     c[ACTION], c[MODE] = SEARCH, GOING
-    if share >= 1.0:
-        c[AGE] = 0.0
-        return 0.0
-    c[SHARE] = max(share, 0.0)
-    c[AGE] += 1.0
-    if c[AGE] >= OLDEST:
+    c[SHARE] = min(max(share, 0.0), 1.0)
+    c[AGE] = 0.0 if share >= 1.0 else c[AGE] + 1.0
+    if settles or c[AGE] >= OLDEST:
         c[ACTION], c[MODE], c[AGE] = SETTLE, AGAIN, 0.0
+    if share >= 1.0:
+        return 0.0
     return -0.5 * along * (1.0 - c[SHARE]) * (1.0 + c[SHARE] - 2.0 * share)
 
 

@@ -189,8 +189,13 @@ class _Expander:
         error, name = f"{child.name}Error", f"{spec.name}To{child.name}Error"
         width, height = self.fields.patches(spec)[index]
         files = spec.initWeightsFile
-        keys = ["weightInitType", "wMinInit", "wMaxInit", "sparseFraction", "normalizeMethod"]
-        keys += ["strength"] if "strength" in group.entries else []
+        keys = ["weightInitType", "wMinInit", "wMaxInit", "sparseFraction"]
+        norm: dict[str, Value] = {"normalizeMethod": spec.normalizeMethod}
+        if index and spec.normalizeTogether:
+            first = f"{spec.name}To{spec.codes[0]}Error"
+            norm = {"normalizeMethod": "normalizeGroup", "normalizeGroupName": first}
+        elif "strength" in group.entries:
+            norm["strength"] = spec.strength
         self._add(
             group,
             "MomentumConn",
@@ -201,6 +206,7 @@ class _Expander:
             nxp=float(width),
             nyp=float(height),
             **{k: getattr(spec, k) for k in keys if spec.reads(k)},
+            **norm,
             **({"initWeightsFile": files[index]} if files else {}),
             **({"frameNumber": float(spec.frameNumber)} if spec.frameNumber else {}),
             **self._learning(group, spec),

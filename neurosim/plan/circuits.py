@@ -13,6 +13,7 @@ from dataclasses import dataclass
 
 from neurosim.network import Network
 from neurosim.network.phases import STATEFUL
+from neurosim.plan.operators import Schedule
 from neurosim.plan.schedules import INPUTS, layer_schedule, steps
 
 KIND = "SparseSolverLayer"
@@ -121,17 +122,29 @@ def delivers_trial(network: Network, pre: str, post: str) -> bool:
     return inside and not circuit.potential
 
 
+def presentations(network: Network) -> list[Schedule]:
+    """Steps at which the inputs of a network show something new."""
+    shown = (n for n, node in network.layers.items() if node.kind in (*INPUTS, "NameLayer"))
+    found = dict.fromkeys(layer_schedule(network, name) for name in shown)
+    return [when for when in found if when is not None and when.every]
+
+
 def input_changes(network: Network, circuit: Circuit) -> list[tuple[int, int]]:
-    """First step and period at which new inputs come to a circuit, ``(first, every)``."""
+    """First step and period at which new inputs come to a circuit, ``(first, every)``.
+
+    An input is an input layer, or a layer that updates on a trigger only and holds its
+    activity in between.
+    """
     found = []
-    for name, node in network.layers.items():
-        if node.kind not in INPUTS and node.kind != "NameLayer":
-            continue
+    for name in network.layers:
         when = layer_schedule(network, name)
+        if when is None or when.always:
+            continue
         ages: set[int] = set()
+        node = network.layers[name]
         for member in circuit.members:
             ages |= _ages(network, member, {name: node.phase}.get, ())
-        if when is not None and when.every and ages:
+        if when.every:
             found += [(when.first + age, when.every) for age in sorted(ages)]
     return found
 

@@ -20,6 +20,13 @@ STARTS, RENEW, BEGIN, AGAIN, FIRST, GOING = range(6)
 #: try the code again.
 HOLD, TAKE, SEARCH, SETTLE = range(4)
 
+#: What a search is told: weights or buffers have changed; a new input is shown; the
+#: presentation is about to end, and what is delivered must be the code itself.
+CHANGED, SHOWN, ENDS = range(3)
+
+#: Steps after which drives are measured anew although no trial was taken as it was.
+OLDEST = 24
+
 #: Columns of sums before the search (squared distance, curvature, slope) and after it
 #: (direction by change of drives, last direction by gradient, squared gradient), and
 #: the largest excess over the threshold of the drive of an inactive unit.

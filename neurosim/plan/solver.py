@@ -17,10 +17,16 @@ from __future__ import annotations
 from typing import Any
 
 from neurosim.plan.buffers import BufferTable
-from neurosim.plan.circuits import Circuit, circuits, delivers_trial, input_changes
+from neurosim.plan.circuits import (
+    Circuit,
+    circuits,
+    delivers_trial,
+    input_changes,
+    presentations,
+)
 from neurosim.plan.operators import Operator, Schedule
 from neurosim.plan.schedules import trigger_schedule
-from neurosim.plan.searching import CONTROL, SUMS
+from neurosim.plan.searching import CHANGED, CONTROL, ENDS, SHOWN, SUMS
 from neurosim.plan.transfer import transfer
 
 #: Inputs that change more often than this leave no time for a search of their own.
@@ -145,22 +151,31 @@ def _state(table: BufferTable, member: str) -> tuple[str, ...]:
 
 
 def _interruptions(table: BufferTable, circuit: Circuit, control: str) -> list[Operator]:
-    """After a change of weights, buffers or inputs what is known is no longer true."""
+    """What is known is no longer true after a change of weights, buffers or inputs.
+
+    Before the last two steps of a presentation the code itself is delivered, so that
+    at its end errors and reconstructions are those of the code that is shown: it is
+    then that weights learn and results are written.
+    """
     network = table.network
 
-    def interrupt(restart: bool, **when: Any) -> Operator:
-        scalars = {"restart": restart}
+    def interrupt(event: int, **when: Any) -> Operator:
+        scalars = {"event": event}
         return Operator(
             "solver_interrupt", circuit.name, updates=(control,), scalars=scalars, **when
         )
 
-    found = [interrupt(False, at="first")]
+    found = [interrupt(CHANGED, at="first")]
     for first, every in input_changes(network, circuit):
         if every >= SHORTEST:
-            found.append(interrupt(True, when=Schedule(first, every)))
+            found.append(interrupt(SHOWN, when=Schedule(first, every)))
+    if not circuit.potential:
+        for shown in presentations(network):
+            if shown.every >= SHORTEST:
+                found += [interrupt(ENDS, when=shown.shifted(early)) for early in (2, 1)]
     for member in circuit.members:
         spec = network.layers[member].spec
         when = trigger_schedule(network, spec)
         if spec.triggerBehavior == "resetStateOnTrigger" and when is not None:
-            found.append(interrupt(False, when=when))
+            found.append(interrupt(CHANGED, when=when))
     return found

@@ -33,7 +33,8 @@ class EnergyWatch:
                     f'energy "{self.probe}" is not finite at step {first_step + k}; {remedy()}'
                 )
             if self.seen < SETTLING:
-                self.seen += 1
+                # An energy of 0 waits for a layer that updates later in a presentation.
+                self.seen += bool(self.start.any() or np.any(energies))
                 np.maximum(self.start, energies, out=self.start)
                 continue
             grown = energies > ENERGY_GROWTH * self.start + 1e-30

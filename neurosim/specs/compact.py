@@ -103,6 +103,11 @@ class SparseCoding(Spec):
         "normalizeL2", "What of each element is made equal to strength."
     )
     strength: Number = key(1.0, "The norm (sum, maximum) of each element.")
+    normalizeTogether: Flag = key(
+        False,
+        "One norm for the weights of an element to all coded layers, not one for each layer.",
+        when=When("normalizeMethod", ("normalizeL2", "normalizeSum", "normalizeMax")),
+    )
     learn: Flag = key(True, "Learn the dictionaries.")
     dWMax: Number = key(0.0, "Learning rate.", when=_LEARNS, needed=True)
     momentumMethod: Literal["viscosity", "simple", "alex"] = key(

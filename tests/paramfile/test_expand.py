@@ -244,3 +244,17 @@ def test_overrides_reach_compact_and_generated_groups():
     m = load_text(HEAD + V1 % "", "f", sets).model
     assert (m.layers["V1"].VThresh, m.layers["V1"].AShift) == (0.5, 0.5)
     assert m.connections["V1ToFaceError"].dWMax == 7
+
+
+def test_one_norm_over_all_coded_layers():
+    text = """ImageLayer "Name" = { nf = 1; inputPath = "y"; displayPeriod = 400; };
+SparseCoding "P1" = { codes = ["Face", "Name"]; wholeField = true; features = 8; VThresh = 0.1;
+  dWMax = 1; triggerLayerName = "Face"; strength = 2; normalizeTogether = %s; };
+"""
+    apart, together = (model(text % flag).connections for flag in ("false", "true"))
+    for connection in (*apart.values(), together["P1ToFaceError"]):
+        if connection.kind == "MomentumConn":
+            assert connection.normalizeMethod == "normalizeL2"
+    assert together["P1ToFaceError"].strength == apart["P1ToNameError"].strength == 2
+    assert together["P1ToNameError"].normalizeMethod == "normalizeGroup"
+    assert together["P1ToNameError"].normalizeGroupName == "P1ToFaceError"

@@ -95,6 +95,12 @@ def test_energy_watch() -> None:
     told = rf'"E" grew from 2 to .* step {SETTLING + 3} .*element 1'
     with pytest.raises(DivergenceError, match=told):
         watch.look(np.array([[1.0, 1.0], [1.0, 2.1 * ENERGY_GROWTH]]), SETTLING + 2)
+    # A layer that updates later in a presentation gives its first energy then.
+    watch.restart()
+    watch.look(np.zeros((3 * SETTLING, 2)), 1)
+    watch.look(np.ones((SETTLING, 2)), 1 + 3 * SETTLING)
+    with pytest.raises(DivergenceError, match=r'"E" grew from 1 to'):
+        watch.look(np.full((1, 2), 2 * ENERGY_GROWTH), 1 + 4 * SETTLING)
     # A new image may start anywhere; not a number is wrong at once.
     watch.restart()
     watch.look(np.array([[1e6, 1e6]]), 100)
