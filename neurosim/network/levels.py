@@ -78,6 +78,20 @@ def _coding(network: Network, level: str, drive: ConnectionNode) -> Coding | Non
     return None
 
 
+def made_of(network: Network, child: str) -> set[str]:
+    """The levels and inputs that a coded layer shows: itself, or what it pools or rescales."""
+    if child in levels(network) or not network.incoming(child):
+        return {child}
+    found: set[str] = set()
+    waiting, seen = [child], {child}
+    while waiting:
+        for source in {c.pre for c in network.incoming(waiting.pop())} - seen:
+            seen.add(source)
+            through = source not in levels(network) and network.incoming(source)
+            (waiting.append if through else found.add)(source)
+    return found
+
+
 def top_level(network: Network, wanted: str | None = None) -> str:
     """The level that no other one codes, or the one that is asked for.
 
@@ -93,7 +107,8 @@ def top_level(network: Network, wanted: str | None = None) -> str:
         if wanted not in found:
             raise RequestError(f'no level "{wanted}"{nearest(wanted, found)}')
         return wanted
-    coded = {coding.child for codings in found.values() for coding in codings}
+    children = {coding.child for codings in found.values() for coding in codings}
+    coded = {name for child in children for name in made_of(network, child)}
     tops = [name for name in found if name not in coded]
     if len(tops) > 1:
         raise RequestError(
@@ -144,6 +159,8 @@ def gone_without(network: Network, inputs: Iterable[str]) -> set[str]:
             for name, codings in found.items()
             if name not in missing and all(coding.child in missing for coding in codings)
         }
+        children = {coding.child for codings in found.values() for coding in codings}
+        idle |= {c for c in children - missing if made_of(network, c) <= missing}
         if not idle:
             break
         missing |= idle
