@@ -26,7 +26,7 @@ def alteration_section(material: Material, found: Analysis) -> Section | None:
     if not found.altered:
         material.lack(
             TITLE, "no altered versions of the validation images were analysed",
-            f"neurosim analyze {material.folder} --altered FOLDER",
+            f"neurosim analyze {material.folder} --validation FOLDER --altered FOLDER",
         )  # fmt: skip
         return None
     parts = []

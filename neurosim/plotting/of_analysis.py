@@ -76,7 +76,7 @@ def lead(found: Analysis) -> list[str]:
         ]
         if drops:
             told.append(f"Altered images cost it {', '.join(drops)}.")
-    return told
+    return told + [f"Note: {note}." for note in found.notes]
 
 
 def score_section(material: Material, found: Analysis) -> Section | None:
@@ -256,43 +256,52 @@ def _averages(material: Material, found: Analysis) -> Plot | None:
     title = f"Average face per neuron of {found.layer}"
     if material.network.layers[found.image_input].kind != IMAGES:
         return None
-    for name in (TRAIN, VALIDATION):
-        codes = material.codes(name)
-        if codes is not None and found.layer in codes.layers and name in found.sets:
-            break
-    else:
-        material.lack(title, "the codes are not there", f"neurosim analyze {material.folder}")
+    command = f"neurosim analyze {material.folder}"
+    name = next((n for n in (TRAIN, VALIDATION) if _is_coded(material, found, n)), None)
+    codes = material.codes(name) if name else None
+    if name is None or codes is None:
+        material.lack(title, "the codes are not there", command)
         return None
     names = found.sets[name].names
-    with codes:
-        place = {image: row for row, image in enumerate(codes.names)}
-        activity = codes.activity(found.layer)[[place[image] for image in names]]
     try:
+        with codes:
+            place = {image: row for row, image in enumerate(codes.names)}
+            activity = codes.activity(found.layer)[[place[image] for image in names]]
         source, frames = frames_of(found.sets[name].path, names)
         pictures = material.viewer(found.image_input).pictures(source, frames)
     except (OSError, KeyError) as error:
-        material.lack(title, f"the images are not there any more ({error})")
+        material.lack(title, f"images or codes cannot be read: {error}", command)
         return None
     use = np.asarray(activity.sum(axis=0)).ravel()
     units = averaged_units(found, use, AVERAGED)
     if not len(units):
         material.lack(title, f"no neuron of {found.layer} is ever active")
         return None
+    kind = "training" if name == TRAIN else name
     averages = weighted_means(activity[:, units].toarray(), pictures)
     key = f"{VALIDATION}-face"
     d = found.selectivity[key].d_prime[found.target_index] if key in found.selectivity else None
     labels = [f"{unit}" if d is None else f"{unit}   d′ {d[unit]:.1f}" for unit in units]
     caption = (
-        f"Each face is the mean of the {len(pictures):,} {name} images, each weighted by the "
+        f"Each face is the mean of the {len(pictures):,} {kind} images, each weighted by the "
         "activity of the neuron whose number stands under it. Below it: what sets it apart from "
         "the mean of all images (grey: nothing; one scale for all). The first "
         f"{min(COLUMNS, len(units))} neurons are those with the largest d′ for "
         f"{person(found.target)} (training images; the d′ under the faces is that of validation "
         "images), the others the most active. Never active: "
-        f"{counted(int(np.count_nonzero(use == 0)), 'neuron')} of active."
+        f"{counted(int(np.count_nonzero(use == 0)), 'neuron')} of {len(use):,}."
     )
     figure = average_faces(averages, pictures.mean(axis=0), labels)
     return Plot("average_faces", title, caption, figure, pictures=True)
+
+
+def _is_coded(material: Material, found: Analysis, name: str) -> bool:
+    """Whether the codes of the analysed layer are there for a set."""
+    codes = material.codes(name)
+    if codes is None:
+        return False
+    with codes:
+        return found.layer in codes.layers
 
 
 def _by_face_and_name(found: Analysis) -> Plot | None:

@@ -182,7 +182,7 @@ def sheet_size(
     width : float
         Of the sheet, inches.
     """
-    space = int(np.clip(round(0.1 * (ny * nx) ** 0.5), 1, 5))
+    space = int(np.clip(round(0.15 * (ny * nx) ** 0.5), 1, 5))
     per_inch = columns * (nx + space) / width
     room = max(space, round(0.24 * per_inch)) if labelled else space
     return space, room, -(-count // columns) * (ny + room) / per_inch
