@@ -45,6 +45,14 @@ MinImages = Annotated[int, typer.Option(help="Leave out names with fewer images.
 NearDuplicates = Annotated[
     float, typer.Option(help="Correlation from which images are copies, kept in one set.")
 ]
+ApartFrom = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--apart-from",
+        metavar="FOLDER",
+        help="Leave out near-duplicates of the images there, such as a validation set; repeat.",
+    ),
+]
 Seed = Annotated[int, typer.Option(help="Of the shares.")]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace a folder that was prepared before.")
@@ -70,6 +78,7 @@ def folder(
     keep_names: KeepNames = False,
     min_images: MinImages = 1,
     near_duplicates: NearDuplicates = THRESHOLD,
+    apart_from: ApartFrom = None,
     seed: Seed = 0,
     overwrite: Overwrite = False,
     quiet: Quiet = False,
@@ -86,6 +95,7 @@ def folder(
     }
     choice |= {"target": target, "keep_names": keep_names, "min_images": min_images}
     choice |= {"near_duplicates": near_duplicates, "seed": seed, "overwrite": overwrite}
+    choice["apart_from"] = tuple(apart_from or ())
     with _progress(quiet) as progress:
         done = prepare_data(source, output, progress=progress, **choice)
     _tell(done, quiet)
@@ -186,6 +196,8 @@ def _tell(done: PreparedData, quiet: bool) -> None:
         typer.echo(f"{name:10} {total}{what}")
     if "validation" not in done.counts:
         typer.echo("validation none")
+    if done.left_out:
+        typer.echo(f"left out   {done.left_out:,} images, copies of some that are kept elsewhere")
     if done.duplicate_groups:
         groups = "group" if done.duplicate_groups == 1 else "groups"
         typer.echo(

@@ -15,7 +15,7 @@ SHOWN: tuple[Shown, ...] = ("face", "name", "both")
 #: Keys of probes, clones and connections that name what they cannot be without.
 _LEANS_ON = (
     "targetLayer", "numerator", "denominator", "targetName", "originalLayerName", "maskLayerName",
-    "preLayerName", "postLayerName", "originalConnName", "normalizeGroupName", "inputLayerName",
+    "preLayerName", "postLayerName", "originalConnName", "inputLayerName",
     "labelSource",
 )  # fmt: skip
 #: A change interval that no run reaches: one orientation for all displays.
@@ -163,9 +163,14 @@ def _quiet(
         if "plasticityFlag" in type(spec).model_fields:
             changes["plasticityFlag"] = False
         if not settings.untrained:
-            # Drawn, or read, only to be replaced.
+            # Drawn, or read, only to be replaced; and as training left them, also where a
+            # dictionary of what is not shown has part in their norm.
             changes |= {"weightInitType": "UniformWeight", "weightInit": 1.0}
-            changes["initWeightsFile"] = None
+            changes |= {
+                "initWeightsFile": None,
+                "normalizeMethod": "none",
+                "normalizeGroupName": "",
+            }
     elif "textOutputFlag" in type(spec).model_fields:
         changes["textOutputFlag"] = spec.kind == "ColumnEnergyProbe"
     return spec.replace(**changes) if changes else spec

@@ -7,7 +7,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
 from importlib.metadata import version
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from neurosim.data.apart import set_apart
 from neurosim.data.classes import Chosen, choose
 from neurosim.data.duplicates import near_duplicates
 from neurosim.data.lfw import LFW_CROP, fetch_lfw
@@ -53,6 +54,8 @@ class PreparedData:
         Pictures by set and folder: ``counts["train"]["ann"]``.
     duplicate_groups, duplicate_images, largest_group : int
         Groups of near-duplicates, the pictures in them, and those in the largest.
+    left_out : int
+        Pictures that are not used because they are copies of some in ``apart_from``.
     """
 
     output: Path
@@ -60,6 +63,7 @@ class PreparedData:
     duplicate_groups: int
     duplicate_images: int
     largest_group: int
+    left_out: int = 0
 
 
 def prepare_data(
@@ -87,7 +91,8 @@ def prepare_data(
     **settings
         ``size`` (64 pixels), ``crop`` ("square"), ``validation`` (share, 0.15),
         ``hold_out`` (images per class, 0), ``target`` (none), ``keep_names`` (False),
-        ``min_images`` (1), ``near_duplicates`` (correlation, 0.82), ``seed`` (0); see
+        ``min_images`` (1), ``near_duplicates`` (correlation, 0.82), ``apart_from`` (folders
+        whose pictures must have no copy here, none), ``seed`` (0); see
         :class:`neurosim.data.settings.DataSettings`.
 
     Returns
@@ -199,6 +204,9 @@ def _prepare(
 ) -> PreparedData:
     """Read, find near-duplicates, share out, and give the finished folder its name."""
     chosen = choose(what, source.labels, settings)
+    used = len(chosen.index)
+    if settings.apart_from:
+        chosen = set_apart(what, source, chosen, settings.apart_from, settings)
     names = [source.names[index] for index in chosen.index]
     with fresh_folder(output) as folder:
         pool = folder / ".pictures"
@@ -219,7 +227,7 @@ def _prepare(
             files, sets, chosen.classes, chosen.labels, names, groups.tolist(), digests, strict=True
         )
         write_manifest(folder, sorted(rows))
-        done = _told(output, chosen, sets, groups)
+        done = replace(_told(output, chosen, sets, groups), left_out=used - len(chosen.index))
         write_description(folder, _description(what, settings, done))
     return done
 
@@ -316,6 +324,7 @@ def _description(what: str, settings: DataSettings, done: PreparedData) -> dict[
         "source": what,
         "settings": asdict(settings),
         "counts": done.counts,
+        "left_out": done.left_out,
         "near_duplicates": {
             "groups": done.duplicate_groups,
             "images": done.duplicate_images,

@@ -39,6 +39,9 @@ class DataSettings:
     near_duplicates
         Correlation, above 0.5, from which two pictures are copies of each other, kept
         on one side; 1 means equal ones only.
+    apart_from
+        Folders (or list files) of pictures kept for other uses: what is a near-duplicate
+        of one of them is left out; default none.
     seed
         Of the shares; default 0.
 
@@ -56,6 +59,7 @@ class DataSettings:
     keep_names: bool = False
     min_images: int = 1
     near_duplicates: float = THRESHOLD
+    apart_from: tuple[str, ...] = ()
     seed: int = 0
 
     def __post_init__(self) -> None:

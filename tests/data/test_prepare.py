@@ -370,7 +370,7 @@ def test_a_folder_that_cannot_be_written_in(source: Path, tmp_path: Path) -> Non
 def test_the_page_tells_every_setting_and_its_default() -> None:
     page = Path(__file__).resolve().parents[2] / "docs" / "data.md"
     rows = re.findall(r"^\| `--([a-z-]+)` \| (\S+) \|", page.read_text(encoding="utf-8"), re.M)
-    words = {"None": "none", "False": "no"}
+    words = {"None": "none", "False": "no", "()": "none"}
     defaults = {
         key: words.get(str(value), str(value)) for key, value in asdict(DataSettings()).items()
     }
