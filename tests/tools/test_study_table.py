@@ -1,0 +1,69 @@
+"""The study's page says what the analyses hold."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from neurosim.analysis.results import Readout, Score, write_analysis
+from tests.analysis.test_results import some
+
+TOOL = Path(__file__).resolve().parents[2] / "tools" / "study_table.py"
+
+
+def study_table(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(TOOL), *map(str, arguments)],
+        capture_output=True, text=True, check=False, timeout=120,
+    )  # fmt: skip
+
+
+def scored(balanced: float, rng: np.random.Generator) -> Score:
+    return replace(Score(*rng.random(9).tolist(), np.zeros(2)), balanced_tuned=balanced)
+
+
+@pytest.fixture
+def runs(tmp_path: Path, rng: np.random.Generator) -> list[Path]:
+    folders = []
+    for seed, (plain, noisy) in enumerate([(0.9, 0.875), (0.8, 0.75)]):
+        found = some(rng)
+        scores = {"validation": scored(plain, rng), "noisy": scored(noisy, rng)}
+        readout = Readout("P1", 0.1, -0.5, 0.9, *rng.random((3, 3)), 0.25, scores)
+        sets = found.sets | {"validation": found.sets["train"]}
+        folder = tmp_path / f"seed{seed}"
+        folder.mkdir()
+        write_analysis(folder, replace(found, readouts={"top-face": readout}, sets=sets), {})
+        folders.append(folder)
+    return folders
+
+
+def test_drops_and_means_are_those_of_the_runs(runs: list[Path], tmp_path: Path) -> None:
+    report = runs[0] / "report"
+    report.mkdir()
+    Image.new("RGB", (3000, 1500), "white").save(report / "radial.png")
+    Image.new("RGB", (40, 40), "white").save(report / "average_faces.png")
+    out = tmp_path / "page"
+    done = study_table(*runs, "-o", out, "--figures")
+    assert done.returncode == 0, done.stderr
+    text = (out / "results.md").read_text()
+    assert "| balanced accuracy | at least 0.95 | 0.900, 0.800 | 0.850 |" in text
+    assert "| drop, noisy | at most 0.01 | 0.025, 0.050 | 0.038 |" in text
+    assert "| P1 + SVM: balanced accuracy, validation | 0.850 | 0.071 | 2 |" in text
+    assert str(tmp_path) not in text
+    # Photographs are not copied.
+    assert sorted(p.name for p in out.iterdir()) == ["radial.png", "results.md"]
+    with Image.open(out / "radial.png") as picture:
+        assert picture.size == (1000, 500)
+
+
+def test_a_run_without_analysis_is_told(tmp_path: Path) -> None:
+    done = study_table(tmp_path, "-o", tmp_path / "page")
+    assert done.returncode == 2
+    assert "neurosim analyze" in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "page").exists()

@@ -1,0 +1,148 @@
+"""Writes what runs of the study reach beside its targets: `tools/study_table.py RUN... -o DIR`.
+
+Reads the ``analysis.h5`` that ``neurosim analyze`` left in each run (runs that differ by their
+seed) and writes DIR/results.md, with mean and spread; ``--figures`` copies figures of the first
+run's report beside it, reduced.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+import neurosim
+from neurosim.analysis.results import VALIDATION, Analysis
+from neurosim.analysis.summary import spread
+
+#: Width, in pixels, of a figure that is copied.
+WIDTH = 1000
+#: Figures of a report that are copied, where it has them: those that show no photographs.
+FIGURES = (
+    *("network", "learning", "sparsity", "dictionary_V1_Face"),
+    *("radial", "svm_weights", "neuron", "distances", "scores"),
+)
+
+
+def silent(found: Analysis) -> float:
+    """Share of the top layer's units that no training face excites."""
+    seen = found.selectivity["train-face"]
+    return float(np.mean((seen.mean_in.max(0) <= 0) & (seen.mean_out.max(0) <= 0)))
+
+
+def targets(analyses: Sequence[Analysis]) -> list[tuple[str, str, list[float]]]:
+    """What is wanted: its name, its bound, and the value of each run."""
+    top = [found.readouts["top-face"].scores for found in analyses]
+    rows = [
+        ("balanced accuracy", "at least 0.95", [s[VALIDATION].balanced_tuned for s in top]),
+        (
+            "best neuron, threshold alone",
+            "at least 0.85",
+            [found.of_neuron(f"{VALIDATION}-face", "balanced") for found in analyses],
+        ),
+    ]
+    for name in analyses[0].altered:
+        drop = [s[VALIDATION].balanced_tuned - s[name].balanced_tuned for s in top]
+        moved = [one.distance for found in analyses for one in found.distances
+                 if one.altered == name and one.layer == found.layer]  # fmt: skip
+        rows.append((f"drop, {name}", "at most 0.01", drop))
+        rows.append((f"distance, {name}", "at most 0.05", moved))
+    rows.append(("neurons that no face excites", "at most 0.05", [silent(a) for a in analyses]))
+    return rows
+
+
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table in Markdown, numbers to the right of names."""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
+
+
+def scores(analyses: Sequence[Analysis]) -> str:
+    """Every readout: tuned balanced accuracy of each set, its interval, and the ROC area."""
+    found = analyses[0]
+    sets = [VALIDATION, *found.altered]
+    rows = []
+    for kind in found.readouts.values():
+        cells = [kind.features]
+        for name in sets:
+            score = kind.scores[name]
+            interval = f"{score.low_tuned:.3f} to {score.high_tuned:.3f}"
+            cells.append(f"{score.balanced_tuned:.3f} ({interval})")
+        cells += [f"{kind.scores[VALIDATION].balanced:.3f}", f"{kind.scores[VALIDATION].auc:.3f}"]
+        rows.append(cells)
+    return table(["linear SVM on", *sets, "untuned", "ROC area"], rows)
+
+
+def page(runs: Sequence[Path], analyses: Sequence[Analysis], command: str) -> str:
+    """The text of results.md."""
+    first = analyses[0]
+    wanted = [
+        [name, bound, ", ".join(f"{v:.3f}" for v in values), f"{np.mean(values):.3f}"]
+        for name, bound, values in targets(analyses)
+    ]
+    figures = [
+        [name, f"{mean:.3f}", f"{deviation:.3f}" if count > 1 else "", str(count)]
+        for name, (mean, deviation, count) in spread(analyses).items()
+    ]
+    sets = [
+        [name, str(int(images.target.sum())), str(int((~images.target).sum()))]
+        for name, images in first.sets.items()
+    ]
+    notes = "".join(f"- {note}\n" for note in dict.fromkeys(n for a in analyses for n in a.notes))
+    return (
+        f"# Results of the study\n\nWritten by `{command}`; do not edit.\n\n"
+        f"{len(runs)} runs that differ by their seed; target {first.target}; layer {first.layer}, "
+        f"{first.ny} x {first.nx} x {first.nf}. Everything that is chosen is chosen on train.\n\n"
+        f"{table(['images', first.target, 'others'], sets)}\n## Targets\n\n"
+        f"{table(['', 'target', 'measured, by run', 'mean'], wanted)}\n"
+        "## Linear readouts, first run\n\nBalanced accuracy at the threshold chosen on train (95 % "
+        f"interval over images); untuned: at the machine's own.\n\n{scores(analyses)}\n"
+        f"## All figures\n\n{table(['', 'mean', 'standard deviation', 'runs'], figures)}"
+        + (f"\n## Notes\n\n{notes}" if notes else "")
+    )
+
+
+def copy_figures(report: Path, output: Path) -> list[str]:
+    """Copy the figures of a report, no wider than ``WIDTH``; their names."""
+    copied = []
+    for name in FIGURES:
+        source = report / f"{name}.png"
+        if source.is_file():
+            with Image.open(source) as picture:
+                small = picture.convert("RGB")
+            small.thumbnail((WIDTH, 4 * WIDTH), Image.Resampling.LANCZOS)
+            colours = small.quantize(256, dither=Image.Dither.NONE)
+            colours.save(output / source.name, optimize=True)
+            copied.append(source.name)
+    return copied
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Read the runs, write the page."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--figures", action="store_true", help="copy figures of the first report")
+    given = parser.parse_args(arguments)
+    try:
+        analyses = [neurosim.open_analysis(run) for run in given.runs]
+    except neurosim.NeurosimError as error:
+        print(error, file=sys.stderr)
+        return 2
+    given.output.mkdir(parents=True, exist_ok=True)
+    names = [run.name for run in given.runs]
+    told = shlex.join(["python", "tools/study_table.py", *names, "-o", "docs/study"])
+    told += " --figures" if given.figures else ""
+    (given.output / "results.md").write_text(page(given.runs, analyses, told), encoding="utf-8")
+    if given.figures:
+        copy_figures(given.runs[0] / "report", given.output)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
