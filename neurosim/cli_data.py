@@ -207,4 +207,4 @@ def _tell(done: PreparedData, quiet: bool) -> None:
     else:
         typer.echo("copies     none")
     learn = shlex.quote(f"Face.inputPath={done.output / 'train'}")
-    typer.echo(f"learn      neurosim run params/halle_berry_paper.params --set {learn}")
+    typer.echo(f"learn      neurosim run params/halle_berry_study.params --set {learn}")

@@ -41,7 +41,7 @@ def test_a_folder(call: Call, tmp_path: Path) -> None:
         "holdout    4 images: ann 2, other 2",
         "copies     2 images in 1 group of near-duplicates, at most 2 in one; each group is in "
         "one set",
-        "learn      neurosim run params/halle_berry_paper.params --set Face.inputPath=two/train",
+        "learn      neurosim run params/halle_berry_study.params --set Face.inputPath=two/train",
     ]
     told = json.loads(Path("two/data.json").read_text())["settings"]
     assert (told["seed"], told["size"], told["target"]) == (4, 24, "ann")
