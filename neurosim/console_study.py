@@ -173,7 +173,6 @@ def _modalities(found: Analysis) -> Table:
     )
     done = found.completion
     if done is not None:
-        row = done.names.index(found.target)
         table.add_row(
             f"name reconstructed from the face: nearest of {len(done.names)} names is right, "
             "mean over classes", _number(done.balanced),
@@ -183,6 +182,8 @@ def _modalities(found: Analysis) -> Table:
             "its correlation with the true name, mean",
             _number(float(heard.mean()) if len(heard) else float("nan")),
         )
+    if done is not None and done.has_faces:
+        row = done.names.index(found.target)
         table.add_row(
             f"face reconstructed from the name {_title(found.target)}: correlation with the mean "
             "face", _number(float(done.correlation_face[row])),

@@ -47,6 +47,7 @@ class _Study:
     baselines: bool
     options: dict[str, Any]
     tell: Callable[[str], None]
+    notes: list[str] = field(default_factory=list)
     _codes: dict[tuple[Any, ...], csr_array] = field(default_factory=dict)
 
     @property
@@ -296,8 +297,16 @@ def _completion(study: _Study, row: int) -> Completion | None:
     # A name that is shown as a blank cannot be told from a face.
     known = np.flatnonzero(np.ptp(pictures, axis=(1, 2, 3)) > 0)
     decoder = Decoder(study.trained, study.options.get("threads"))
-    ways = all(decoder.reaches(study.layer, n) for n in (study.image, study.name))
-    if row not in known or not ways:
+    for name in (study.image, study.name):
+        ends = decoder.dead_ends(study.layer, name)
+        if ends and not decoder.reaches(study.layer, name):
+            study.notes.append(
+                f"{study.layer} cannot be decoded to {name}: {' and '.join(ends)} between them "
+                "pools, which no dictionary undoes"
+            )
+    if row not in known:
+        study.notes.append(f"{classes[row]} is shown without a name, so none is read from faces")
+    if row not in known or not decoder.reaches(study.layer, study.name):
         return None
     number = np.full(len(classes) + 1, -1)  # the last stands for no class
     number[known] = np.arange(len(known))
@@ -336,4 +345,4 @@ def _notes(study: _Study) -> list[str]:
     left = set(parts.all[TRAIN].labels) - set(parts.classes)
     if left:
         notes.append(f"{len(left)} classes have too few training images for numbers of their own")
-    return notes
+    return notes + study.notes

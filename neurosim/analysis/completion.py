@@ -29,6 +29,8 @@ def complete(
     # Long: one line for each array that is kept.
     """Reconstruct what was not shown from the top layer, and score it.
 
+    Faces are left out where nothing decodes them: where the way down ends at a layer that pools.
+
     Parameters
     ----------
     decoder : Decoder
@@ -57,8 +59,14 @@ def complete(
     own[known] = alike[np.flatnonzero(known), label[known]]
     shares = [correct[label == c].mean() for c in range(len(names)) if (label == c).any()]
 
-    faces = decoder.decode(by_name, layer, image_input) / decoder.scale(image_input)
-    guessed_face, alike_face = _nearest(faces, mean_faces)
+    seen = decoder.reaches(layer, image_input)
+    guessed_face = np.full(len(names), -1, np.int64)
+    own_face = np.full(len(names), np.nan, np.float32)
+    faces = np.empty((0, *mean_faces.shape[1:]), np.float32)
+    if seen:
+        faces = decoder.decode(by_name, layer, image_input) / decoder.scale(image_input)
+        guessed_face, alike_face = _nearest(faces, mean_faces)
+        own_face = np.diagonal(alike_face).astype(np.float32)
 
     frequent = np.argsort(-np.bincount(label[known], minlength=len(names)), kind="stable")
     kept = np.array([first, *(c for c in frequent if c != first)], np.int64)[:PICTURES]
@@ -70,11 +78,11 @@ def complete(
         accuracy=float(correct[known].mean()) if known.any() else float("nan"),
         balanced=float(np.mean(shares)) if shares else float("nan"),
         guessed_face=guessed_face,
-        correlation_face=np.diagonal(alike_face).astype(np.float32),
+        correlation_face=own_face,
         shown_classes=kept,
         name_pictures=means,
         true_names=true_names[kept],
-        face_pictures=faces[kept],
+        face_pictures=faces[kept] if seen else faces,
         mean_faces=mean_faces[kept],
     )
 

@@ -16,6 +16,7 @@ from neurosim.errors import RequestError
 from neurosim.experiment import Experiment, loads
 from neurosim.network import Coding, levels
 from neurosim.network.graph import nearest
+from neurosim.network.levels import made_of
 from neurosim.paramfile import write_model
 from neurosim.simulation import Simulator
 from neurosim.specs import ConstantLayer, HyPerLayer, Model
@@ -116,6 +117,21 @@ class Decoder:
         """Whether a way leads from a level down to a layer."""
         return any(c.child == to or self.reaches(c.child, to) for c in self.levels.get(layer, ()))
 
+    def dead_ends(self, layer: str, to: str) -> list[str]:
+        """Layers at which ways from a level down to a layer end, in file order.
+
+        They are coded, but are no code themselves: what they pool or rescale cannot be told from
+        them, so that nothing is decoded beyond.
+        """
+        found = set()
+        for coding in self.levels.get(layer, ()):
+            child = coding.child
+            sources = made_of(self.trained.network, child) - {child}
+            if any(s == to or self.reaches(s, to) or self.dead_ends(s, to) for s in sources):
+                found.add(child)
+            found.update(self.dead_ends(child, to))
+        return [name for name in self.trained.network.layers if name in found]
+
     def _below(self, layer: str, to: str) -> list[Coding]:
         """Codings of a level that lead to a layer."""
         if layer not in self.levels:
@@ -123,8 +139,12 @@ class Decoder:
         found = [c for c in self.levels[layer] if c.child == to or self.reaches(c.child, to)]
         if not found:
             below = [n for n in self.trained.network.layers if self.reaches(layer, n)]
-            raise RequestError(f'no way leads from "{layer}" to "{to}"; from it lead ways to '
-                               + ", ".join(below))  # fmt: skip
+            ends = [f'"{name}"' for name in self.dead_ends(layer, to)]
+            raise RequestError(
+                f'no way leads from "{layer}" to "{to}"'
+                + (f", for {' and '.join(ends)} only pools what is below" if ends else "")
+                + f"; from it lead ways to {', '.join(below)}"
+            )
         lost = [c.child for c in found if c.recon is None]
         if lost:
             raise RequestError(

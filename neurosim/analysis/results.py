@@ -194,14 +194,17 @@ class Completion:
         int64 (known,): of each name shown alone, the class whose mean training face is nearest (by
         correlation) to the reconstructed face; -1 where silent.
     correlation_face : ndarray
-        float32 (known,): correlation of that face with the mean training face of its class.
+        float32 (known,): correlation of that face with the mean training face of its class; NaN
+        where silent.
     shown_classes : ndarray
         int64 (k,): the classes of which pictures are kept, indices into ``names``; target first.
     name_pictures, true_names : ndarray
         float32 (k, y, x, 1): mean name reconstructed from the faces of a class; its true name.
     face_pictures, mean_faces : ndarray
         float32 (k, y, x, feature): face reconstructed from a name; mean training face of the
-        class. Both as the network sees faces (normalised, about mean 0).
+        class. Both as the network sees faces (normalised, about mean 0). Where no dictionary
+        leads from the top layer to the face, ``face_pictures`` is empty (k = 0), ``guessed_face``
+        is -1 and ``correlation_face`` NaN.
     """
 
     names: list[str]
@@ -216,6 +219,11 @@ class Completion:
     true_names: np.ndarray
     face_pictures: np.ndarray
     mean_faces: np.ndarray
+
+    @property
+    def has_faces(self) -> bool:
+        """Whether faces could be reconstructed from names."""
+        return len(self.face_pictures) > 0
 
 
 @dataclass(frozen=True)

@@ -36,8 +36,9 @@ def main_figures(found: Analysis) -> dict[str, float]:
         figures["face and name: correlation of responses"] = float(alike)
     if found.completion is not None:
         figures["name from face: balanced accuracy"] = found.completion.balanced
-        own = found.completion.correlation_face[found.completion.names.index(found.target)]
-        figures["face from name: correlation"] = float(own)
+        if found.completion.has_faces:
+            own = found.completion.correlation_face[found.completion.names.index(found.target)]
+            figures["face from name: correlation"] = float(own)
     return figures
 
 

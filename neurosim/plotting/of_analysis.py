@@ -343,7 +343,6 @@ def completion_section(material: Material, found: Analysis) -> Section | None:
     classes = [done.names[index] for index in done.shown_classes]
     some: Sequence[str] = [person(name) for name in classes[:6]]
     rows = [_grey(done.true_names), _grey(done.name_pictures)]
-    faces = [_grey(done.mean_faces), _grey(done.face_pictures)]
     names = picture_table([row[:6] for row in rows], ["the name", "read from\nthe face"], some)
     caption = (
         f"Top: the name of each of {len(some)} persons; below: the mean name that {found.layer} "
@@ -351,25 +350,21 @@ def completion_section(material: Material, found: Analysis) -> Section | None:
         f"right in {done.accuracy:.0%} of the images ({done.balanced:.0%} as a mean over "
         f"{len(done.names)} persons; guessing: {1 / len(done.names):.0%})."
     )
-    right = float(np.mean(done.guessed_face == np.arange(len(done.names))))
-    caption_faces = (
-        f"Top: mean training face of each person, as the network sees faces; below: the face that "
-        f"{found.layer} reconstructs from the name alone, with the contrast of the one above. The "
-        f"person is the nearest in {right:.0%} of {len(done.names)} names."
-    )
+    plots = [Plot("names_from_faces", "Names read from faces", caption, names, pictures=True)]
+    if done.has_faces:
+        right = float(np.mean(done.guessed_face == np.arange(len(done.names))))
+        caption = (
+            "Top: mean training face of each person, as the network sees faces; below: the face "
+            f"that {found.layer} reconstructs from the name alone, with the contrast of the one "
+            f"above. The person is the nearest in {right:.0%} of {len(done.names)} names."
+        )
+        faces = [_grey(done.mean_faces)[:6], _grey(done.face_pictures)[:6]]
+        figure = picture_table(faces, ["mean face", "seen at\nthe name"], some)
+        plots.append(Plot("faces_from_names", "Faces seen at a name", caption, figure, True))
     return Section(
         "Faces and names",
         "The network is shown one of the two; what is missing is left out, not blank.",
-        [
-            Plot("names_from_faces", "Names read from faces", caption, names, pictures=True),
-            Plot(
-                "faces_from_names",
-                "Faces seen at a name",
-                caption_faces,
-                picture_table([row[:6] for row in faces], ["mean face", "seen at\nthe name"], some),
-                pictures=True,
-            ),
-        ],
+        plots,
     )
 
 

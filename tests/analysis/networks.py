@@ -50,6 +50,22 @@ def params(path: Path | str, displays: int = 60, codes: str = '["V1", "T1"]') ->
     return PARAMS % {"path": path, "stop": 20 * displays, "codes": codes}
 
 
+def pooled(text: str) -> str:
+    """The same network with a layer that pools V1 between it and P1."""
+    between = """
+PoolingConn "V1ToPool" = {
+    channelCode = 0;  pvpatchAccumulateType = "sumpooling";  nxp = 1;  nyp = 1;
+};
+ANNLayer "Pool" = {
+    nxScale = 0.125;  nyScale = 0.125;  nf = 24;  InitVType = "ZeroV";  AMin = 0;
+    writeStep = -1;
+};
+"""
+    head, _, p1 = text.partition('SparseCoding "P1"')
+    p1 = p1.replace('"V1"', '"Pool"').replace("wholeField", "inputScale = 1;  wholeField")
+    return head + between + 'SparseCoding "P1"' + p1
+
+
 def face_only(text: str) -> str:
     """The same network declared without names."""
     head, _, rest = text.partition('NameLayer "Name"')

@@ -20,7 +20,7 @@ from neurosim.analysis.summary import main_figures, spread
 from neurosim.cli import main
 from neurosim.coding.codes import open_codes
 from neurosim.errors import RequestError
-from tests.analysis.networks import face_only, faces, noisy, params
+from tests.analysis.networks import face_only, faces, noisy, params, pooled
 
 TARGET = "Joren Varga"
 Call = Callable[..., tuple[int, str, str]]
@@ -221,6 +221,37 @@ def test_a_network_without_names_has_no_other_modality(
     assert list(found.responses) == ["face"]
     assert np.isnan(found.name_correlation).all()
     assert found.target in found.classes  # the one that a neuron answers to best
+
+
+def test_a_face_behind_a_pool_is_told_to_be_beyond_decoding(
+    tmp_path: Path, images: Path, sets: Path, call: Call
+) -> None:
+    out = tmp_path / "run"
+    neurosim.run(neurosim.loads(pooled(params(images, displays=12))), out, threads=1).close()
+    status, said, _ = call(out, "--validation", sets / "validation", "--threads", 1, "-q")
+    assert status == 0
+    assert "P1 cannot be decoded to Face: Pool between them pools" in " ".join(said.split())
+    assert "name reconstructed from the face" in said
+    assert "face reconstructed from the name" not in said
+    found = neurosim.open_analysis(out)
+    done = found.completion
+    assert done is not None
+    assert not done.has_faces
+    assert (done.guessed_face == -1).all()
+    assert np.isnan(done.correlation_face).all()
+    assert np.isfinite(done.correlation).any()
+    assert done.face_pictures.shape == (0, 16, 16, 3)
+    assert done.mean_faces.shape == (3, 16, 16, 3)
+    figures = main_figures(found)
+    assert "name from face: balanced accuracy" in figures
+    assert "face from name: correlation" not in figures
+
+    decoder = Decoder(out, threads=1)
+    assert decoder.dead_ends("P1", "Face") == decoder.dead_ends("P1", "V1") == ["Pool"]
+    assert decoder.dead_ends("P1", "Name") == decoder.dead_ends("V1", "Face") == []
+    assert decoder.atoms("P1", "Pool").shape == (32, 2, 2, 24)
+    with pytest.raises(RequestError, match=r'"P1" to "Face", for "Pool" only pools what is below'):
+        decoder.atoms("P1", "Face")
 
 
 def test_another_run_can_be_the_random_network(run: Path, trained: Path, sets: Path) -> None:
