@@ -12,14 +12,15 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
 
 import neurosim
-from neurosim.analysis.results import VALIDATION, Analysis
-from neurosim.analysis.summary import spread
 
+#: The set that numbers are reported of, as `neurosim analyze` calls it.
+VALIDATION = "validation"
 #: Width, in pixels, of a figure that is copied.
 WIDTH = 1000
 #: Figures of a report that are copied, where it has them: those that show no photographs.
@@ -29,13 +30,13 @@ FIGURES = (
 )
 
 
-def silent(found: Analysis) -> float:
+def silent(found: Any) -> float:
     """Share of the top layer's units that no training face excites."""
     seen = found.selectivity["train-face"]
     return float(np.mean((seen.mean_in.max(0) <= 0) & (seen.mean_out.max(0) <= 0)))
 
 
-def targets(analyses: Sequence[Analysis]) -> list[tuple[str, str, list[float]]]:
+def targets(analyses: Sequence[Any]) -> list[tuple[str, str, list[float]]]:
     """What is wanted: its name, its bound, and the value of each run."""
     top = [found.readouts["top-face"].scores for found in analyses]
     rows = [
@@ -52,6 +53,11 @@ def targets(analyses: Sequence[Analysis]) -> list[tuple[str, str, list[float]]]:
                  if one.altered == name and one.layer == found.layer]  # fmt: skip
         rows.append((f"drop, {name}", "at most 0.01", drop))
         rows.append((f"distance, {name}", "at most 0.05", moved))
+    rows.append(("ROC area of the readout", "", [s[VALIDATION].auc for s in top]))
+    rows.append(("accuracy", "", [s[VALIDATION].accuracy_tuned for s in top]))
+    index = analyses[0].target_index
+    alike = [float(found.name_correlation[index]) for found in analyses]
+    rows.append(("correlation of responses by face and by name", "", alike))
     rows.append(("neurons that no face excites", "at most 0.05", [silent(a) for a in analyses]))
     return rows
 
@@ -62,7 +68,7 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
-def scores(analyses: Sequence[Analysis]) -> str:
+def scores(analyses: Sequence[Any]) -> str:
     """Every readout: tuned balanced accuracy of each set, its interval, and the ROC area."""
     found = analyses[0]
     sets = [VALIDATION, *found.altered]
@@ -78,16 +84,18 @@ def scores(analyses: Sequence[Analysis]) -> str:
     return table(["linear SVM on", *sets, "untuned", "ROC area"], rows)
 
 
-def page(runs: Sequence[Path], analyses: Sequence[Analysis], command: str) -> str:
+def _mean(values: list[float]) -> tuple[str, str]:
+    """Mean, and standard deviation (of a sample) where there are several."""
+    deviation = f"{np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
+    return f"{np.mean(values):.3f}", deviation
+
+
+def page(runs: Sequence[Path], analyses: Sequence[Any], command: str) -> str:
     """The text of results.md."""
     first = analyses[0]
     wanted = [
-        [name, bound, ", ".join(f"{v:.3f}" for v in values), f"{np.mean(values):.3f}"]
+        [name, bound, ", ".join(f"{v:.3f}" for v in values), *_mean(values)]
         for name, bound, values in targets(analyses)
-    ]
-    figures = [
-        [name, f"{mean:.3f}", f"{deviation:.3f}" if count > 1 else "", str(count)]
-        for name, (mean, deviation, count) in spread(analyses).items()
     ]
     sets = [
         [name, str(int(images.target.sum())), str(int((~images.target).sum()))]
@@ -99,10 +107,9 @@ def page(runs: Sequence[Path], analyses: Sequence[Analysis], command: str) -> st
         f"{len(runs)} runs that differ by their seed; target {first.target}; layer {first.layer}, "
         f"{first.ny} x {first.nx} x {first.nf}. Everything that is chosen is chosen on train.\n\n"
         f"{table(['images', first.target, 'others'], sets)}\n## Targets\n\n"
-        f"{table(['', 'target', 'measured, by run', 'mean'], wanted)}\n"
+        f"{table(['', 'target', 'measured, by run', 'mean', 'deviation'], wanted)}\n"
         "## Linear readouts, first run\n\nBalanced accuracy at the threshold chosen on train (95 % "
-        f"interval over images); untuned: at the machine's own.\n\n{scores(analyses)}\n"
-        f"## All figures\n\n{table(['', 'mean', 'standard deviation', 'runs'], figures)}"
+        f"interval over images); untuned: at the machine's own.\n\n{scores(analyses)}"
         + (f"\n## Notes\n\n{notes}" if notes else "")
     )
 

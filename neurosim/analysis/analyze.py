@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neurosim.analysis.completion import complete
+from neurosim.analysis.copies import copies
 from neurosim.analysis.decode import Decoder
 from neurosim.analysis.features import pooled
 from neurosim.analysis.parts import Part, Parts, choose_target, open_parts
@@ -53,6 +55,11 @@ class _Study:
     @property
     def network(self) -> Any:
         return self.trained.network
+
+    @cached_property
+    def copies(self) -> np.ndarray:
+        """Which training images are copies of each other."""
+        return copies(self.parts.all[TRAIN])
 
     @property
     def image(self) -> str:
@@ -207,7 +214,7 @@ def _scored(
     truth = {name: study.parts.target(name, target) for name in study.parts.all}
     others = {name: (x, truth[name]) for name, x in features.items() if name != TRAIN}
     tiled = np.tile(truth[TRAIN], groups)
-    return readout(what, features[TRAIN], tiled, others, groups, components)
+    return readout(what, features[TRAIN], tiled, others, groups, components, study.copies)
 
 
 def _readout(study: _Study, target: str, mirror: bool) -> Readout:

@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.metrics import roc_auc_score
-from sklearn.model_selection import StratifiedKFold
+from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.svm import LinearSVC
 
 from neurosim.analysis.results import Readout, Score
@@ -49,6 +49,7 @@ def fit(
     target: np.ndarray,
     groups: int = 1,
     components: int | None = None,
+    copies: np.ndarray | None = None,
     seed: int = 0,
 ) -> Fitted:
     """Fit a linear support vector machine, its C and its threshold.
@@ -69,6 +70,9 @@ def fit(
         images): all of them fall into one fold.
     components : int, optional
         Read out that many principal components of the features, found anew in each fold.
+    copies : ndarray, optional
+        int (image,), one version only: images of one number are copies of each other and fall
+        into one fold, for a machine that has learned one copy finds the other too well.
     seed : int
         Of the folds and of the components.
 
@@ -78,17 +82,29 @@ def fit(
         Fewer images of the target, or of others, than folds make sense for.
     """
     single = target[: len(target) // groups]
-    folds = min(FOLDS, int(single.sum()), int((~single).sum()))
+    alike = np.arange(len(single)) if copies is None else copies
+    several = [len(np.unique(alike[kind])) for kind in (single, ~single)]
+    folds = min(FOLDS, *several)
     if folds < 2:
         raise RequestError(
-            f"{int(single.sum())} training images of the target and {int((~single).sum())} others; "
-            "a readout needs at least 2 of each"
+            f"{several[0]} training images of the target and {several[1]} others, copies of each "
+            "other counted once; a readout needs at least 2 of each"
         )
-    splits = StratifiedKFold(folds, shuffle=True, random_state=seed).split(single[:, None], single)
+    splits = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     parts = []
-    for inside, outside in splits:
+    for inside, outside in splits.split(single[:, None], single, alike):
         rows = np.concatenate([inside + len(single) * g for g in range(groups)])
         parts.append((_Space(features[rows], components, seed), target[rows], outside))
+    cost, decision = _cross_validated(parts, features, single)
+    threshold, balanced = best_threshold(decision[:, None], single)
+    machine = _Space(features, components, seed).machine(target, cost)
+    return replace(machine, threshold=float(threshold[0]), cross_validated=float(balanced[0]))
+
+
+def _cross_validated(
+    parts: list[tuple[_Space, np.ndarray, np.ndarray]], features: np.ndarray, single: np.ndarray
+) -> tuple[float, np.ndarray]:
+    """The C whose decisions on images outside each fold have the largest area, and these."""
     best: tuple[float, float, np.ndarray] | None = None
     for cost in COSTS:
         decision = np.empty(len(single))
@@ -100,9 +116,7 @@ def fit(
         if best is None or area > best[0]:
             best = (area, cost, decision)
     assert best is not None
-    threshold, balanced = best_threshold(best[2][:, None], single)
-    machine = _Space(features, components, seed).machine(target, best[1])
-    return replace(machine, threshold=float(threshold[0]), cross_validated=float(balanced[0]))
+    return best[1:]
 
 
 def score(decision: np.ndarray, target: np.ndarray, threshold: float, seed: int = 0) -> Score:
@@ -146,6 +160,7 @@ def readout(
     others: dict[str, tuple[np.ndarray, np.ndarray]],
     groups: int = 1,
     components: int | None = None,
+    copies: np.ndarray | None = None,
 ) -> Readout:
     """Fit on train and score on every other set.
 
@@ -157,10 +172,10 @@ def readout(
         (image, feature) and bool (image,).
     others : dict
         By set: features and target of its images.
-    groups, components : int
+    groups, components, copies
         As in :func:`fit`.
     """
-    fitted = fit(train, target, groups, components)
+    fitted = fit(train, target, groups, components, copies)
     scores = {
         name: score(fitted.decide(features), truth, fitted.threshold)
         for name, (features, truth) in others.items()
