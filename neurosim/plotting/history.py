@@ -103,7 +103,9 @@ def input_norm(run: Run, network: Network, layer: str) -> float | None:
     else:
         node = network.layers[layer]
         spec: Any = node.spec
-        if spec.normalizeLuminanceFlag and getattr(spec, "normalizeStdDev", True):
+        if getattr(spec, "normalizeLuminanceFlag", False) and getattr(
+            spec, "normalizeStdDev", True
+        ):
             squares = float(node.shape.size)
     return squares * scales[0] ** 2 if squares else None
 

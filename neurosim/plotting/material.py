@@ -24,6 +24,7 @@ from neurosim.coding.trained import Trained, open_trained
 from neurosim.errors import NeurosimError, StimulusError
 from neurosim.experiment import Experiment, loads
 from neurosim.network import Network, levels
+from neurosim.network.levels import made_of
 from neurosim.plotting.history import Course, course
 from neurosim.plotting.page import Missing
 from neurosim.plotting.pictures import Viewer
@@ -73,9 +74,10 @@ class Material:
 
     @cached_property
     def inputs(self) -> list[str]:
-        """Inputs that a level codes."""
-        coded = [c.child for codings in levels(self.network).values() for c in codings]
-        return [name for name in dict.fromkeys(coded) if name not in self.levels]
+        """Inputs that a level codes, or codes what is pooled from them."""
+        coded = {c.child for codings in levels(self.network).values() for c in codings}
+        shown = {name for child in coded for name in made_of(self.network, child)}
+        return [n for n in self.network.layers if n in shown and n not in self.levels]
 
     @cached_property
     def shown(self) -> str | None:

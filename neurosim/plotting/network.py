@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
-from neurosim.network import Network, levels
+from neurosim.network import ConnectionNode, Network, levels
 from neurosim.plotting.style import COLORS, GREY, INK, new_figure, share, styled
 
 BOX_WIDTH, BOX_HEIGHT = 2.75, 0.82
@@ -34,6 +34,8 @@ class Box:
         Layers below that it codes, each with what stands at its arrow.
     pulls : tuple of str
         Those of them that it pulls towards what it expects (feedback).
+    learned : bool
+        Whether it is a level; false for an input, and for what is only pooled from below.
     """
 
     name: str
@@ -41,6 +43,7 @@ class Box:
     note: str = ""
     codes: Mapping[str, str] = field(default_factory=dict)
     pulls: tuple[str, ...] = ()
+    learned: bool = True
 
 
 def boxes_of(network: Network, active: Mapping[str, float] | None = None) -> list[Box]:
@@ -53,13 +56,13 @@ def boxes_of(network: Network, active: Mapping[str, float] | None = None) -> lis
         Share of the neurons of a level that are active, in 0..1.
     """
     codings = levels(network)
-    children = {coding.child for found in codings.values() for coding in found}
+    lower = _lower(network, [c.child for found in codings.values() for c in found])
     boxes = []
     for name, node in network.layers.items():
         size = (node.shape.nx, node.shape.ny, node.shape.nf)
         if name not in codings:
-            if name in children:
-                boxes.append(Box(name, size, node.kind))
+            if name in lower:
+                boxes.append(Box(name, size, node.kind, lower[name], learned=False))
             continue
         notes = [f"threshold {node.spec.VThresh:g}"]
         if active and name in active:
@@ -68,6 +71,33 @@ def boxes_of(network: Network, active: Mapping[str, float] | None = None) -> lis
         codes = {c.child: _patch(network, c.child, c.dictionary) for c in codings[name]}
         boxes.append(Box(name, size, ", ".join(notes), codes, pulls))
     return boxes
+
+
+def _lower(network: Network, children: list[str]) -> dict[str, dict[str, str]]:
+    """Coded layers that are no levels, with all between them and levels, and what each is made of.
+
+    An input is made of nothing.
+    """
+    found: dict[str, dict[str, str]] = {}
+    waiting = [name for name in children if name not in levels(network)]
+    while waiting:
+        name = waiting.pop()
+        if name in found:
+            continue
+        found[name] = {c.pre: _made(c) for c in network.incoming(name)}
+        waiting += [below for below in found[name] if below not in levels(network)]
+    return found
+
+
+def _made(connection: ConnectionNode) -> str:
+    """How a connection without learning makes a layer from another."""
+    if connection.kind != "PoolingConn":
+        return connection.kind
+    how = {"sumpooling": "sums", "avgpooling": "means", "maxpooling": "maxima"}
+    geometry = connection.geometry
+    assert geometry is not None
+    kind = how.get(str(connection.spec.pvpatchAccumulateType).lower(), "pooled")
+    return f"{kind} of cells of\n{geometry.x.ratio} × {geometry.y.ratio} positions"
 
 
 def _pulls(network: Network, error: str, child: str) -> bool:
@@ -143,7 +173,8 @@ def network_graph(boxes: Sequence[Box]) -> Figure:
     ax = figure.subplots()
     for box in boxes:
         for below, text in box.codes.items():
-            _arrows(ax, points[below], points[box.name], text, below in box.pulls)
+            color = COLORS[0] if box.learned else GREY
+            _arrows(ax, points[below], points[box.name], text, below in box.pulls, color)
     for box in boxes:
         _box(ax, box, points[box.name])
     _legend(ax, any(box.pulls for box in boxes))
@@ -157,11 +188,12 @@ def network_graph(boxes: Sequence[Box]) -> Figure:
 def _box(ax: Axes, box: Box, at: tuple[float, float]) -> None:
     """One layer: its name, its size, its note."""
     x, y = at
-    color = COLORS[0] if box.codes else GREY
+    level = box.learned and bool(box.codes)
+    color = COLORS[0] if level else GREY
     ax.add_patch(
         FancyBboxPatch(
             (x - BOX_WIDTH / 2, y - BOX_HEIGHT / 2), BOX_WIDTH, BOX_HEIGHT,
-            boxstyle="round,pad=0,rounding_size=0.1", facecolor="#eef4f9" if box.codes else "white",
+            boxstyle="round,pad=0,rounding_size=0.1", facecolor="#eef4f9" if level else "white",
             edgecolor=color, linewidth=1.4, zorder=2,
         )
     )  # fmt: skip
@@ -186,7 +218,12 @@ def _legend(ax: Axes, pulls: bool) -> None:
 
 
 def _arrows(
-    ax: Axes, below: tuple[float, float], above: tuple[float, float], text: str, pulls: bool
+    ax: Axes,
+    below: tuple[float, float],
+    above: tuple[float, float],
+    text: str,
+    pulls: bool,
+    color: str,
 ) -> None:
     """What goes up, and, dashed beside it, what comes down."""
     half = BOX_HEIGHT / 2 + 0.03
@@ -194,7 +231,7 @@ def _arrows(
     shift = 0.14 if pulls else 0.0
     up = FancyArrowPatch(
         (start[0] + shift, start[1]), (end[0] + shift, end[1]),
-        arrowstyle="-|>", mutation_scale=13, color=COLORS[0], linewidth=1.6, shrinkA=0, shrinkB=0,
+        arrowstyle="-|>", mutation_scale=13, color=color, linewidth=1.6, shrinkA=0, shrinkB=0,
     )  # fmt: skip
     ax.add_patch(up)
     if pulls:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.network.levels import IMAGES
+from neurosim.network.levels import IMAGES, levels
 from neurosim.plotting.curves import learning_curves, settling
 from neurosim.plotting.dictionaries import columns_for, dictionary, most_used
 from neurosim.plotting.history import (
@@ -96,12 +96,12 @@ def _learning_plots(
     left = unexplained_curves(run, network, when)
     if left:
         caption = (
-            "Squared error of each input over its squared norm, at the end of each of the "
+            "Squared error of each coded layer over its squared norm, at the end of each of the "
             f"{images} (batch mean). 100 %: nothing is explained. Log scale; bold lines are "
             "running means."
         )
         figure = learning_curves(
-            {"Left unexplained by the first level": left}, "images shown", "squared error", True
+            {"Left unexplained by the level above": left}, "images shown", "squared error", True
         )
         plots.append(Plot("learning", "What is left unexplained", caption, figure))
     if energy is not None:
@@ -222,6 +222,12 @@ def dictionary_section(material: Material) -> Section | None:
         assert counted is not None
         use, images = counted
         shape = material.network.layers[level].shape
+        pools = _pools(material, level)
+        if pools:
+            material.lack(
+                f"Atoms and reconstructions of {level} below {', '.join(pools)}",
+                "activity is pooled there, and no dictionary leads back through it",
+            )
         place = "" if shape.ny * shape.nx == 1 else f" and its {shape.nx} × {shape.ny} positions"
         for layer in material.inputs:
             if not material.decoder.reaches(level, layer):
@@ -253,6 +259,18 @@ def dictionary_section(material: Material) -> Section | None:
                 )
             )
     return Section("Dictionaries", "", plots) if plots else None
+
+
+def _pools(material: Material, level: str) -> list[str]:
+    """Layers between a level and its inputs that are neither codes nor inputs."""
+    found: list[str] = []
+    for coding in levels(material.network)[level]:
+        child = coding.child
+        if child in material.levels:
+            found += _pools(material, child)
+        elif child not in material.inputs:
+            found.append(child)
+    return list(dict.fromkeys(found))
 
 
 def _atoms(

@@ -23,9 +23,11 @@ from neurosim.errors import RunFileError
 from neurosim.plotting import page as page_module
 from neurosim.plotting.assemble import make_page
 from neurosim.plotting.material import gather
+from neurosim.plotting.network import boxes_of
 from neurosim.plotting.of_analysis import averaged_units
 from neurosim.plotting.page import Page, Plot, Table, write_page
 from neurosim.plotting.pictures import Viewer
+from tests.physics.test_held import TEXT as POOLED
 from tests.plotting.conftest import TARGET
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -242,6 +244,21 @@ def test_one_level_without_learning_is_reported_too(
     }  # fmt: skip
     text = (output / "index.html").read_text(encoding="utf-8")
     assert "the run has a single presentation" in text
+
+
+def test_a_level_over_pooled_activity_is_reported(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    neurosim.run(neurosim.loads(POOLED), run, {"column.stopTime": 120}, threads=1).close()
+    material = gather(run)
+    with material.run:
+        assert (material.levels, material.inputs) == (["V1", "P1"], ["Face"])
+        page = make_page(material)
+        boxes = {box.name: box for box in boxes_of(material.network)}
+    assert list(boxes["Pool"].codes) == ["V1"]
+    assert "sums of cells" in boxes["Pool"].codes["V1"]
+    assert not boxes["Pool"].learned
+    assert {"network", "reconstructions_Face", "dictionary_V1_Face"} <= set(plots(page))
+    assert any("reconstructions of P1 below Pool" in missing.title for missing in page.missing)
 
 
 def test_the_example_of_the_docstring(patch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
