@@ -7,6 +7,7 @@ import shlex
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -18,6 +19,7 @@ from neurosim import cli
 ROOT = Path(__file__).resolve().parent.parent
 README = ROOT / "README.md"
 FORMAT = ROOT / "docs" / "file_format.md"
+TUTORIAL = ROOT / "docs" / "tutorial.md"
 PAGES = [README, *(ROOT / name for name in ("CONTRIBUTING.md", "CHANGELOG.md"))]
 PAGES += sorted((ROOT / "docs").rglob("*.md"))
 
@@ -37,6 +39,12 @@ SHORTER = {
     "Face.inputPath=synthetic-faces:validation",
     # A step shows that the sets, the command and its output fit together.
     "analyze output/halle_berry": "analyze output/halle_berry --steps 1 --batch 60 --threads 1",
+    # A few people, displays and neurons show that the steps of the tutorial fit together.
+    "data faces -o drawn": "data faces -o drawn --people 3 --images 8",
+    "run params/halle_berry_study.params": "run params/halle_berry_study.params --threads 1 "
+    "--set column.stopTime=80 --set column.nbatch=4 --set P1.features=64",
+    "column.stopTime=32000": "column.stopTime=120",
+    "analyze seed1": "analyze --batch 8 --threads 1 seed1",
     # New processes take longer to start than these runs.
     "--jobs 2": "--jobs 1 --set column.stopTime=20",
 }
@@ -127,11 +135,11 @@ def test_every_block_says_what_it_is() -> None:
     assert [str(b) for b in BLOCKS if b.language not in LANGUAGES] == []
 
 
-def test_shell_blocks_run(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(place)
+def run_shell(given: list[Block]) -> set[str]:
+    """Run the commands of blocks here, shortened; returns what was left out or replaced."""
     used = set()
     ran = 0
-    for block in of("bash"):
+    for block in of("bash", given):
         for command in commands(block):
             skipped = next((head for head in NOT_RUN if command.startswith(head)), None)
             if skipped:
@@ -148,6 +156,20 @@ def test_shell_blocks_run(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
             assert cli.main(arguments) == 0, f"{block}: {command}"
             ran += 1
     assert ran >= 8
+    return used
+
+
+@pytest.fixture(scope="module")
+def tutorial(place: Path) -> set[str]:
+    """The tutorial's commands were run: what :func:`run_shell` returned."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(place)
+        return run_shell([block for block in BLOCKS if block.page == TUTORIAL])
+
+
+def test_shell_blocks_run(place: Path, tutorial: set[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(place)
+    used = tutorial | run_shell([block for block in BLOCKS if block.page != TUTORIAL])
     assert used == {*NOT_RUN, *SHORTER}, "remove what no page says any more"
 
 
@@ -177,6 +199,32 @@ def test_python_blocks_of_the_readme_run(
     assert names["shown"].any()  # type: ignore[attr-defined]
     assert f"neuron {names['best']} prefers {names['target']}:" in printed
     names["run"].close()  # type: ignore[attr-defined]
+
+
+def test_the_tutorial_ends_with_what_it_says(
+    place: Path,
+    tutorial: set[str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(place)
+    assert Path("seed1/report/index.html").stat().st_size > 100_000
+    names: dict[str, Any] = {}
+    for block in of("python", [block for block in BLOCKS if block.page == TUTORIAL]):
+        exec(compile(block.text, str(block), "exec"), names)
+    found, run = names["found"], names["run"]
+    assert capsys.readouterr().out.startswith(f"{found.target} {found.neuron} ")
+    assert found.target == "Mara_Quill"
+    # The page's longer run, resumed; the analysis is the newest.
+    assert found.checkpoint == run.checkpoints[-1].step == 120
+    assert any("P1 cannot be decoded to Face" in note for note in found.notes)
+    assert names["p1"].shape == (len(found.sets["validation"].names), found.nf)
+    assert np.array_equal(list(names["answers"].values()), found.activity["validation-face"])
+    assert names["table"].shape == names["by_face"].shape == names["by_name"].shape
+    assert names["error"].time[-1] == 120
+    assert names["atoms"].shape == (128, 8, 8, 3)
+    for opened in (run, names["codes"]):
+        opened.close()
 
 
 def test_inputs_have_the_norm_that_the_readme_divides_by(place: Path) -> None:
@@ -359,4 +407,4 @@ def test_python_blocks_of_the_format_run_and_find_what_open_run_finds(
 
 
 def test_no_python_block_is_left_out() -> None:
-    assert {block.page for block in of("python")} == {README, FORMAT}
+    assert {block.page for block in of("python")} == {README, FORMAT, TUTORIAL}

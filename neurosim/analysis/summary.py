@@ -45,13 +45,17 @@ def main_figures(found: Analysis) -> dict[str, float]:
 def spread(analyses: Sequence[Analysis]) -> dict[str, tuple[float, float, int]]:
     """Mean, standard deviation (of a sample) and number of runs of each main figure.
 
-    A figure counts where any run has it; the deviation of one run is NaN.
+    A figure counts where any run has it; the deviation of one run is NaN, and so are both of a
+    figure that is infinite in some run, as d' is where activities never vary.
     """
     rows = [main_figures(found) for found in analyses]
     names = dict.fromkeys(name for row in rows for name in row)
     result = {}
     for name in names:
         values = np.array([row[name] for row in rows if name in row])
-        deviation = float(values.std(ddof=1)) if len(values) > 1 else float("nan")
-        result[name] = (float(values.mean()), deviation, len(values))
+        mean = deviation = float("nan")
+        if np.isfinite(values).all():
+            mean = float(values.mean())
+            deviation = float(values.std(ddof=1)) if len(values) > 1 else deviation
+        result[name] = (mean, deviation, len(values))
     return result

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -280,6 +281,10 @@ def test_spread_is_mean_and_deviation_over_runs(found: Analysis) -> None:
     mean, deviation, runs = spread([found, found])["neuron: d'"]
     assert (mean, deviation, runs) == (found.of_neuron("validation-face", "d_prime"), 0, 2)
     assert np.isnan(spread([found])["neuron: d'"][1])
+    endless = replace(found.selectivity["validation-face"], d_prime=np.full((3, 32), np.inf))
+    other = replace(found, selectivity={**found.selectivity, "validation-face": endless})
+    assert np.isnan(spread([found, other])["neuron: d'"][:2]).all()
+    assert spread([found, other])["neuron: ROC area"][1] == 0
 
 
 def test_wrong_requests_are_one_message(
