@@ -169,7 +169,7 @@ def neuron_section(material: Material, found: Analysis) -> Section | None:
             f"Activity of {neuron_name(found)} (no unit) in every image, shown as a face alone; a "
             "dot is an image, in the order of their names. Dashed: the threshold with the best "
             f"balanced accuracy on the {len(found.sets[TRAIN].names):,} training images. Right: "
-            "distribution of both kinds."
+            "distribution of the answers of both kinds; silent: the share of images without one."
         )
         parts.append(
             Plot(
@@ -194,7 +194,7 @@ def _told(found: Analysis, name: str) -> str:
         return name
     d, balanced = found.of_neuron(codes, "d_prime"), found.of_neuron(codes, "balanced")
     threshold = found.of_neuron(codes, "threshold")
-    return f"{name}: d′ {d:.2f}, balanced accuracy {balanced:.2f} at threshold {threshold:.3g}"
+    return f"{name}: d′ {d:.2f}, balanced accuracy {balanced:.2f} at threshold {threshold:.2g}"
 
 
 def _radial(found: Analysis, codes: str) -> Plot:

@@ -18,6 +18,7 @@ from neurosim.plotting.style import (
     TARGET,
     WIDTH,
     new_figure,
+    share,
     sheet,
     sheet_size,
     styled,
@@ -177,25 +178,44 @@ def neuron_activity(
     grid = figure.subplots(len(sets), 3, squeeze=False, sharey=True, width_ratios=[1.1, 3, 0.9])
     top = max(float(one.activity.max()) for one in sets)
     top = max(top, threshold or 0) * 1.04 or 1.0
-    bins = np.linspace(0, top, 31)
     for row, one in zip(grid, sets, strict=True):
-        groups = ((one.target, TARGET, target), (~one.target, REST, others))
-        for ax, (chosen, color, name) in zip(row, groups, strict=False):
-            _dots(ax, one.activity[chosen], color)
-            row[2].hist(
-                one.activity[chosen], bins, orientation="horizontal", density=True, color=color,
-                alpha=0.55, label=name,
-            )  # fmt: skip
+        groups = ((one.target, TARGET), (~one.target, REST))
+        for number, (chosen, color) in enumerate(groups):
+            _dots(row[number], one.activity[chosen], color)
+            _shares(row[2], one.activity[chosen], top, color, number)
         row[0].set(ylabel="activity", ylim=(-0.03 * top, top))
-        row[0].set_title(one.title)
-        row[2].set_xticks([])
+        # It runs on over the next axes, whose own empty title keeps the height for it.
+        row[1].set_title(" ")
+        row[0].annotate(
+            one.title, (0, 1), (0, 6), xycoords="axes fraction", textcoords="offset points",
+            fontsize=11, weight="bold",
+        ).set_in_layout(False)  # fmt: skip
+        row[2].xaxis.set_major_locator(MaxNLocator(2))
+        row[2].xaxis.set_major_formatter(lambda value, _: share(value))
         for ax in row:
             if threshold is not None:
                 ax.axhline(threshold, color=INK, lw=1, ls=(0, (4, 2)))
     for ax, name, color in zip(grid[-1], (target, others), (TARGET, REST), strict=False):
         ax.set_xlabel(f"images of {name}", color=color)
-    grid[-1, 2].set_xlabel("density")
+    grid[-1, 2].set_xlabel("of the images")
     return figure
+
+
+def _shares(ax: Axes, values: np.ndarray, top: float, color: str, line: int) -> None:
+    """How the answers are spread; those that are 0 would dwarf all others and are told in words."""
+    if not len(values):
+        return
+    answers, bins = values[values > 0], np.linspace(0, top, 25).tolist()
+    weights = np.full(len(answers), 1 / len(values))
+    ax.hist(
+        answers, bins, weights=weights, orientation="horizontal", color=color, alpha=0.55
+    )  # fmt: skip
+    text = f"{share(1 - len(answers) / len(values))} silent"
+    ax.text(
+        1, 0.97 - 0.15 * line, text, transform=ax.transAxes, color=color, ha="right", va="top",
+        bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.75, "pad": 0.8},
+        fontsize=9,
+    )  # fmt: skip
 
 
 def _dots(ax: Axes, values: np.ndarray, color: str) -> None:

@@ -185,7 +185,8 @@ def test_the_circle_shows_means_clockwise_from_the_top(rng: np.random.Generator)
 
 
 def test_every_image_is_a_dot_on_its_side(rng: np.random.Generator) -> None:
-    activity, target = rng.random(20), rng.random(20) < 0.4
+    activity, target = rng.random(20) + 0.01, np.arange(20) < 8
+    activity[:2] = 0
     figure = neuron_activity([Answers("validation", activity, target)], 0.5, "her")
     left, middle, right = figure.axes
     np.testing.assert_array_equal(left.lines[0].get_ydata(), activity[target])
@@ -193,6 +194,9 @@ def test_every_image_is_a_dot_on_its_side(rng: np.random.Generator) -> None:
     assert all(list(ax.lines[-1].get_ydata()) == [0.5, 0.5] for ax in figure.axes)
     assert left.get_ylim() == middle.get_ylim() == right.get_ylim()
     assert {"images of her", "images of others", "validation"} <= set(texts(figure))
+    assert {"25 % silent", "0 % silent"} <= set(texts(figure))
+    shares = [bar.get_width() for bar in right.patches]
+    assert sum(shares) == pytest.approx(6 / 8 + 1)
 
 
 def test_a_neuron_that_never_answers_can_be_drawn() -> None:
