@@ -1,5 +1,7 @@
 """Everything in the documentation that can be run is run; what it says of files is compared."""
 
+# Long: the blocks of all pages share one place, and the short forms of their commands one table.
+
 from __future__ import annotations
 
 import re
