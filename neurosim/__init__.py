@@ -3,7 +3,9 @@
 ``load`` reads a params file, ``run`` runs it, ``open_run`` opens the results.
 """
 
+from neurosim.analysis.decode import Decoder
 from neurosim.api import Simulation, analyze, encode, open_analysis, open_run, run, sweep
+from neurosim.coding.coder import Coder
 from neurosim.data import prepare_data, prepare_faces, prepare_lfw
 from neurosim.errors import (
     DivergenceError,
@@ -17,6 +19,8 @@ from neurosim.experiment import Experiment, load, loads
 from neurosim.plotting import report
 
 __all__ = [
+    "Coder",
+    "Decoder",
     "DivergenceError",
     "Experiment",
     "NetworkError",
