@@ -6,6 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import neurosim
 from attack.classifier import Differentiable, balanced
 from attack.controls import low_pass, noise_like
 from attack.estimated import Estimator, Queries, estimated
@@ -14,10 +18,6 @@ from attack.images import ImageSet, read_images, write_images
 from attack.linear import LinearClassifier
 from attack.luminance import Luminance
 from attack.universal import apply, universal_perturbation
-from hypothesis import given
-from hypothesis import strategies as st
-
-import neurosim
 
 SHAPE = (6, 5, 3)
 

@@ -47,6 +47,16 @@ class ImageSet:
         names = tuple(self.names[row] for row in np.arange(len(self))[rows])
         return ImageSet(self.pixels[rows], names, self.target[rows])
 
+    def fewer_targets(self, count: int, seed: int = 0) -> ImageSet:
+        """The set with only so many images of the target, drawn by a seed."""
+        rows = np.flatnonzero(self.target)
+        if count >= len(rows):
+            return self
+        kept = np.random.default_rng(seed).choice(rows, count, replace=False)
+        chosen = ~self.target
+        chosen[kept] = True
+        return self.take(np.flatnonzero(chosen))
+
     def altered(self, pixels: np.ndarray) -> ImageSet:
         """The same images with other pixels, rounded to 8 bits as files hold them."""
         return replace(self, pixels=quantised(pixels))

@@ -106,3 +106,76 @@ def _table(records: list[dict[str, Any]]) -> Table:
             f"{seconds:.2f}" if seconds else "", f"{r['peak_memory_gb']:.1f}",
         )  # fmt: skip
     return table
+
+
+@app.command()
+def represent(
+    nets: Annotated[list[Path], typer.Argument(metavar="FOLDER...", show_default=False)],
+    images: Annotated[list[Path], typer.Option(help="Images to code, a folder per class; repeat.")],
+    batch: Annotated[int, typer.Option(min=1)] = 16,
+) -> None:
+    """Write the last hidden layer of trained nets for sets of images.
+
+    Each goes to FOLDER/codes/SET-face/run.h5, which neurosim.open_run reads.
+    """
+    from attack.models import open_model
+    from compare_dcn.represent import write_representation
+
+    sets = [(path, read_images(path, None)) for path in images]
+    for net in nets:
+        model = open_model(str(net), batch)
+        for path, found in sets:
+            OUT.print(write_representation(model, found, net, path.resolve().name, str(path)))
+
+
+@app.command()
+def compare(
+    models: Annotated[list[str], typer.Argument(metavar="MODEL...", show_default=False)],
+    images: Annotated[Path, typer.Option(help="Images, a folder per class; none learned from.")],
+    target: Annotated[str, typer.Option(help="The class to tell from all others.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of the comparison.")],
+    source: Annotated[
+        str | None, typer.Option(help="The model, by its name, that the paper's attack is made on.")
+    ] = None,
+    epsilon: Annotated[
+        list[float] | None, typer.Option(help="Budgets of white-box attacks; repeat. 2, 4 and 8.")
+    ] = None,
+    method: Annotated[str, typer.Option(help="Of white-box attacks.")] = "iterated",
+    iterations: Annotated[int, typer.Option(min=1, help="Of white-box attacks.")] = 10,
+    targets: Annotated[
+        int | None, typer.Option(min=1, help="Images of the target, by seed; all by default.")
+    ] = None,
+    others: Annotated[
+        int | None, typer.Option(min=1, help="Images of others; all by default.")
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0)] = 0,
+    batch: Annotated[int | None, typer.Option(min=1, help="Images side by side.")] = None,
+) -> None:
+    # Long: one argument per choice of the user.
+    """Attack every MODEL and score all of them on every altered set.
+
+    MODEL is the folder of a trained net, a neurosim run that was analysed, or RUN:pixels. What the
+    folder holds is not made again: add models and budgets by further commands.
+    """
+    from compare_dcn.comparison import Comparison
+    from compare_dcn.comparison import compare as compare_all
+
+    found = read_images(images, target, others, seed)
+    if targets is not None:
+        found = found.fewer_targets(targets, seed)
+    comparison = Comparison.begin(output, found, target, str(images))
+    budgets = [2.0, 4.0, 8.0] if epsilon is None else epsilon
+    with OUT.status("") as status:
+        compare_all(comparison, models, source, budgets, method, iterations, status.update, batch)
+    OUT.print(f"{output}: {len(comparison.sets)} sets; `compare_dcn report {output}` shows them")
+
+
+@app.command()
+def report(
+    folder: Annotated[Path, typer.Argument(help="Of the comparison.", show_default=False)],
+) -> None:
+    """Write FOLDER/report: one HTML page, figures as PNG, tables as CSV."""
+    from compare_dcn.comparison import Comparison
+    from compare_dcn.report import write_report
+
+    OUT.print(write_report(Comparison.open(folder)))
