@@ -179,6 +179,14 @@ def _modalities(found: Analysis) -> Table:
         )  # fmt: skip
         heard = done.correlation[~np.isnan(done.correlation)]
         table.add_row(
+            f"how much of the name {_title(found.target)} there is in it: ROC area",
+            _number(done.evidence_auc),
+        )
+        table.add_row(
+            "balanced accuracy of that alone, threshold chosen on train",
+            _number(done.evidence_balanced),
+        )
+        table.add_row(
             "its correlation with the true name, mean",
             _number(float(heard.mean()) if len(heard) else float("nan")),
         )

@@ -322,7 +322,10 @@ def _completion(study: _Study, row: int) -> Completion | None:
     return complete(
         decoder, study.layer, study.image, study.name,
         by_face=study.codes(shown, study.layer).toarray(),
+        by_train=study.codes(train, study.layer).toarray(),
         label=number[parts.label(VALIDATION)],
+        target=parts.target(VALIDATION, classes[row]),
+        target_train=parts.target(TRAIN, classes[row]),
         by_name=_named(study)[known].toarray(),
         names=[classes[index] for index in known],
         true_names=pictures[known],

@@ -6,7 +6,7 @@ import numpy as np
 
 from neurosim.analysis.decode import Decoder
 from neurosim.analysis.results import Completion
-from neurosim.analysis.selectivity import correlation
+from neurosim.analysis.selectivity import balanced_at, best_threshold, correlation, roc_area
 
 #: Classes of which pictures are kept.
 PICTURES = 12
@@ -19,7 +19,10 @@ def complete(
     name_input: str,
     *,
     by_face: np.ndarray,
+    by_train: np.ndarray,
     label: np.ndarray,
+    target: np.ndarray,
+    target_train: np.ndarray,
     by_name: np.ndarray,
     names: list[str],
     true_names: np.ndarray,
@@ -38,8 +41,12 @@ def complete(
         The top layer and the two inputs.
     by_face : ndarray
         Codes of validation faces shown alone (image, unit).
+    by_train : ndarray
+        Codes of training faces shown alone (image, unit).
     label : ndarray
         Their class, an index into ``names``; -1 for none of them.
+    target, target_train : ndarray
+        bool (image,): which validation and training images show the target.
     by_name : ndarray
         Code of each name shown alone (known, unit).
     names : list of str
@@ -53,6 +60,9 @@ def complete(
     """
     named = decoder.decode(by_face, layer, name_input) / decoder.scale(name_input)
     guessed, alike = _nearest(named, true_names)
+    evidence = _evidence(named, true_names[first])
+    trained = decoder.decode(by_train, layer, name_input) / decoder.scale(name_input)
+    threshold, _ = best_threshold(_evidence(trained, true_names[first])[:, None], target_train)
     known = label >= 0
     correct = guessed == label
     own = np.full(len(label), np.nan, np.float32)
@@ -77,6 +87,10 @@ def complete(
         correlation=own,
         accuracy=float(correct[known].mean()) if known.any() else float("nan"),
         balanced=float(np.mean(shares)) if shares else float("nan"),
+        evidence=evidence,
+        evidence_auc=float(roc_area(evidence[:, None], target)[0]),
+        evidence_threshold=float(threshold[0]),
+        evidence_balanced=float(balanced_at(evidence[:, None], target, threshold)[0]),
         guessed_face=guessed_face,
         correlation_face=own_face,
         shown_classes=kept,
@@ -85,6 +99,12 @@ def complete(
         face_pictures=faces[kept] if seen else faces,
         mean_faces=mean_faces[kept],
     )
+
+
+def _evidence(pictures: np.ndarray, name: np.ndarray) -> np.ndarray:
+    """Projection of each picture onto a name, as a share of the name."""
+    flat, whole = pictures.reshape(len(pictures), -1).astype(np.float64), name.ravel().astype(float)
+    return (flat @ whole / (whole @ whole)).astype(np.float32)
 
 
 def _nearest(pictures: np.ndarray, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

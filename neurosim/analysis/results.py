@@ -19,7 +19,7 @@ from neurosim.record.start import run_path
 
 FILE = "analysis.h5"
 FORMAT = "neurosim-analysis"
-VERSION = 1
+VERSION = 2
 #: Name of the set that everything is fitted on, and of the one that it is reported on.
 TRAIN, VALIDATION = "train", "validation"
 
@@ -190,6 +190,12 @@ class Completion:
         float32 (image,): correlation of the reconstructed name with the true one; NaN where silent.
     accuracy, balanced : float
         Share of validation images of a known class whose guess is right; mean over classes.
+    evidence : ndarray
+        float32 (image,): how much of the target's name there is in the name reconstructed from
+        each validation image's face, of all classes: its projection onto the true one, 1 for that.
+    evidence_auc, evidence_threshold, evidence_balanced : float
+        Area under the ROC curve of the evidence, the threshold that tells the target best on
+        the **training** faces, and its balanced accuracy on validation.
     guessed_face : ndarray
         int64 (known,): of each name shown alone, the class whose mean training face is nearest (by
         correlation) to the reconstructed face; -1 where silent.
@@ -212,6 +218,10 @@ class Completion:
     correlation: np.ndarray
     accuracy: float
     balanced: float
+    evidence: np.ndarray
+    evidence_auc: float
+    evidence_threshold: float
+    evidence_balanced: float
     guessed_face: np.ndarray
     correlation_face: np.ndarray
     shown_classes: np.ndarray

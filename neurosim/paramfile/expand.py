@@ -190,9 +190,13 @@ class _Expander:
         width, height = self.fields.patches(spec)[index]
         files = spec.initWeightsFile
         keys = ["weightInitType", "wMinInit", "wMaxInit", "sparseFraction"]
+        start: dict[str, Value] = {k: getattr(spec, k) for k in keys if spec.reads(k)}
         norm: dict[str, Value] = {"normalizeMethod": spec.normalizeMethod}
-        if index and spec.normalizeTogether:
-            first = f"{spec.name}To{spec.codes[0]}Error"
+        if child.name in spec.unnormalized:
+            norm = {"normalizeMethod": "none"}
+            start = {"weightInitType": "UniformWeight", "weightInit": 0.0}
+        elif spec.normalizeTogether and child.name != spec.normalized[0]:
+            first = f"{spec.name}To{spec.normalized[0]}Error"
             norm = {"normalizeMethod": "normalizeGroup", "normalizeGroupName": first}
         elif "strength" in group.entries:
             norm["strength"] = spec.strength
@@ -205,7 +209,7 @@ class _Expander:
             channelCode=-1.0,
             nxp=float(width),
             nyp=float(height),
-            **{k: getattr(spec, k) for k in keys if spec.reads(k)},
+            **start,
             **norm,
             **({"initWeightsFile": files[index]} if files else {}),
             **({"frameNumber": float(spec.frameNumber)} if spec.frameNumber else {}),

@@ -108,6 +108,11 @@ class SparseCoding(Spec):
         "One norm for the weights of an element to all coded layers, not one for each layer.",
         when=When("normalizeMethod", ("normalizeL2", "normalizeSum", "normalizeMax")),
     )
+    unnormalized: TextArray = key(
+        (),
+        "Coded layers whose weights start at 0 and keep no norm: what they show is attached to "
+        "elements whose size the other layers set.",
+    )
     learn: Flag = key(True, "Learn the dictionaries.")
     dWMax: Number = key(0.0, "Learning rate.", when=_LEARNS, needed=True)
     momentumMethod: Literal["viscosity", "simple", "alex"] = key(
@@ -162,10 +167,17 @@ class SparseCoding(Spec):
             several = count != 1 or name == "initWeightsFile"
             if count and several and count != len(self.codes):
                 raise KeyProblem(name, f"has {count} values for {len(self.codes)} coded layers")
+        if not set(self.unnormalized) < set(self.codes):
+            raise KeyProblem("unnormalized", "must name some of the coded layers, not all")
         if len(set(self.codes)) < len(self.codes) or self.name in self.codes:
             raise KeyProblem("codes", "must name other layers, each once")
         if self.weightInitType == "FileWeight" and not self.initWeightsFile:
             raise KeyProblem("initWeightsFile", "missing")
+
+    @property
+    def normalized(self) -> tuple[str, ...]:
+        """The coded layers to which weights have a norm."""
+        return tuple(name for name in self.codes if name not in self.unnormalized)
 
     def each(self, name: str) -> tuple[float, ...]:
         """Return one value of an array key for each coded layer; empty where not given."""

@@ -116,6 +116,9 @@ def test_what_is_learned_is_found(found: Analysis) -> None:
     assert found.completion.balanced > 0.5  # of three names
     assert found.completion.accuracy == pytest.approx(found.completion.balanced)
     assert found.completion.correlation_face.min() > 0
+    # A name is read off faces of its own person more than off those of others.
+    assert found.completion.evidence_auc > 0.8
+    assert found.completion.evidence_balanced > 0.7
 
 
 def test_small_noise_moves_the_codes_little(found: Analysis) -> None:

@@ -41,7 +41,9 @@ def some(rng: np.random.Generator, *, names: bool = True) -> Analysis:
         name_correlation=np.array([0.5, np.nan], np.float32),
         readouts={"top-face": readout},
         distances=[Distance("P1", "noisy", "validation", 0.01, rng.random(1))] if names else [],
-        completion=Completion(["ann", "bé"], each, each, 0.5, 0.5, each, each, each, *pictures)
+        completion=Completion(
+            ["ann", "bé"], each, each, 0.5, 0.5, each, 0.7, 0.1, 0.6, each, each, each, *pictures
+        )
         if names
         else None,
         notes=["a note"] if names else [],
@@ -94,8 +96,8 @@ def test_another_file_a_newer_one_and_a_torn_one_are_refused(
 ) -> None:
     path = write_analysis(tmp_path, some(rng), {})
     with h5py.File(path, "a") as file:
-        file.attrs["format_version"] = 2
-    with pytest.raises(RunFileError, match="format version 2"):
+        file.attrs["format_version"] = 3
+    with pytest.raises(RunFileError, match="format version 3"):
         neurosim.open_analysis(path)
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(RunFileError, match="cannot be read"):

@@ -258,3 +258,20 @@ SparseCoding "P1" = { codes = ["Face", "Name"]; wholeField = true; features = 8;
     assert together["P1ToFaceError"].strength == apart["P1ToNameError"].strength == 2
     assert together["P1ToNameError"].normalizeMethod == "normalizeGroup"
     assert together["P1ToNameError"].normalizeGroupName == "P1ToFaceError"
+
+
+def test_weights_without_a_norm_start_at_zero():
+    text = """ImageLayer "Name" = { nf = 1; inputPath = "y"; displayPeriod = 400; };
+SparseCoding "P1" = { codes = ["Face", "Name"]; wholeField = true; features = 8; VThresh = 0.1;
+  dWMax = 1; triggerLayerName = "Face"; unnormalized = %s; normalizeTogether = true; };
+"""
+    made = model(text % '["Name"]').connections
+    assert made["P1ToFaceError"].normalizeMethod == "normalizeL2"
+    name = made["P1ToNameError"]
+    assert (name.normalizeMethod, name.weightInitType, name.weightInit) == (
+        "none", "UniformWeight", 0.0,
+    )  # fmt: skip
+    # The group's head is the first layer that has a norm.
+    assert model(text % '["Face"]').connections["P1ToNameError"].normalizeMethod == "normalizeL2"
+    for wrong in ('["Face", "Name"]', '["Nose"]'):
+        assert "must name some of the coded layers, not all" in told(text % wrong)
