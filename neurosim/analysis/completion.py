@@ -88,7 +88,7 @@ def complete(
         accuracy=float(correct[known].mean()) if known.any() else float("nan"),
         balanced=float(np.mean(shares)) if shares else float("nan"),
         evidence=evidence,
-        evidence_auc=float(roc_area(evidence[:, None], target)[0]),
+        evidence_auc=float(roc_area(evidence[:, None], target[None])[0, 0]),
         evidence_threshold=float(threshold[0]),
         evidence_balanced=float(balanced_at(evidence[:, None], target, threshold)[0]),
         guessed_face=guessed_face,
