@@ -36,6 +36,14 @@ def silent(found: Any) -> float:
     return float(np.mean((seen.mean_in.max(0) <= 0) & (seen.mean_out.max(0) <= 0)))
 
 
+def name_rank(found: Any) -> float:
+    """How many units answer to the target's name at least as much as its neuron does."""
+    if "name" not in found.responses:
+        return float("nan")
+    answer = found.responses["name"][found.target_index]
+    return float(np.count_nonzero(answer >= answer[found.neuron]))
+
+
 def targets(analyses: Sequence[Any]) -> list[tuple[str, str, list[float]]]:
     """What is wanted: its name, its bound, and the value of each run."""
     top = [found.readouts["top-face"].scores for found in analyses]
@@ -58,6 +66,14 @@ def targets(analyses: Sequence[Any]) -> list[tuple[str, str, list[float]]]:
     index = analyses[0].target_index
     alike = [float(found.name_correlation[index]) for found in analyses]
     rows.append(("correlation of responses by face and by name", "", alike))
+    ranks = [name_rank(found) for found in analyses]
+    rows.append(("the best neuron's rank in the answer to the name alone", "1", ranks))
+    recalled = [found.completion for found in analyses]
+    if all(recalled):
+        evidence = [done.evidence_balanced for done in recalled]
+        rows.append(("the name recalled from the face: balanced accuracy", "", evidence))
+        areas = [done.evidence_auc for done in recalled]
+        rows.append(("the name recalled from the face: ROC area", "", areas))
     rows.append(("neurons that no face excites", "at most 0.05", [silent(a) for a in analyses]))
     return rows
 

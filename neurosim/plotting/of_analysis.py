@@ -348,7 +348,9 @@ def completion_section(material: Material, found: Analysis) -> Section | None:
         f"Top: the name of each of {len(some)} persons; below: the mean name that {found.layer} "
         "reconstructs from validation faces that were shown without it. A face's name is guessed "
         f"right in {done.accuracy:.0%} of the images ({done.balanced:.0%} as a mean over "
-        f"{len(done.names)} persons; guessing: {1 / len(done.names):.0%})."
+        f"{len(done.names)} persons; guessing: {1 / len(done.names):.0%}). How much of the name "
+        f"{person(found.target)} is read tells that person from all others with a balanced "
+        f"accuracy of {done.evidence_balanced:.2f} (ROC area {done.evidence_auc:.2f})."
     )
     plots = [Plot("names_from_faces", "Names read from faces", caption, names, pictures=True)]
     if done.has_faces:

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import keras
 import numpy as np
-import tensorflow as tf
 
 import neurosim
+from compare_dcn.backend import keras, tf
 from compare_dcn.nets import HIDDEN, NETS, Weights, build
 from compare_dcn.record import NET, WEIGHTS, read_json
 

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 
 import neurosim
+from compare_dcn.backend import keras
 
 #: ``--weights`` for a base that nobody trained.
 RANDOM = "random"

@@ -17,9 +17,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
-import tensorflow as tf
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 from sklearn.model_selection import StratifiedKFold
@@ -27,6 +25,7 @@ from sklearn.model_selection import StratifiedKFold
 import neurosim
 from attack.classifier import balanced, right
 from attack.images import ImageSet
+from compare_dcn.backend import keras, tf
 from compare_dcn.convnet import ConvNet
 from compare_dcn.nets import NETS, Weights, build, set_head
 from compare_dcn.record import (
