@@ -26,7 +26,8 @@ WIDTH = 1000
 #: Figures of a report that are copied, where it has them: those that show no photographs.
 FIGURES = (
     *("network", "learning", "sparsity", "dictionary_V1_Face"),
-    *("radial", "svm_weights", "neuron", "distances", "scores"),
+    *("radial", "svm_weights", "neuron", "face_and_name", "names_from_faces"),
+    *("distances", "scores"),
 )
 
 
@@ -61,6 +62,9 @@ def targets(analyses: Sequence[Any]) -> list[tuple[str, str, list[float]]]:
                  if one.altered == name and one.layer == found.layer]  # fmt: skip
         rows.append((f"drop, {name}", "at most 0.01", drop))
         rows.append((f"distance, {name}", "at most 0.05", moved))
+        if all(f"{name}-face" in found.selectivity for found in analyses):
+            alone = [found.of_neuron(f"{name}-face", "balanced") for found in analyses]
+            rows.append((f"best neuron, {name}", "", alone))
     rows.append(("ROC area of the readout", "", [s[VALIDATION].auc for s in top]))
     rows.append(("accuracy", "", [s[VALIDATION].accuracy_tuned for s in top]))
     index = analyses[0].target_index

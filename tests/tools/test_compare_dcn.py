@@ -150,7 +150,7 @@ def comparison(data: Path, nets: Path, tmp_path_factory: pytest.TempPathFactory)
         "--epsilon", 8, "--iterations", 3, "-o", folder / "found",
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    done = tool("compare_dcn", "report", folder / "found")
+    done = tool("compare_dcn", "report", folder / "found", "--results", folder / "results")
     assert done.returncode == 0, done.stderr
     return folder / "found"
 
@@ -193,6 +193,10 @@ def test_the_report_says_what_the_results_hold(comparison: Path) -> None:
     for model, row in rows.items():
         for name in ("original", "adversarial", "noise", "low-pass-noise"):
             assert float(row[name]) == pytest.approx(found.accuracy(name, model)[1], abs=1e-3)
+    results = (comparison.parent / "results" / "results.md").read_text("utf-8")
+    for model, row in rows.items():
+        assert " | ".join([model, row["what"], row["original"], row["adversarial"]]) in results
+    assert not (comparison.parent / "results" / "samples.png").exists()
     page = (comparison / "report" / "index.html").read_text("utf-8")
     assert page.count("data:image/png") == len(list((comparison / "report").glob("*.png"))) == 5
     assert "random weights" in page

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shlex
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -173,9 +175,17 @@ def compare(
 @app.command()
 def report(
     folder: Annotated[Path, typer.Argument(help="Of the comparison.", show_default=False)],
+    results: Annotated[
+        Path | None,
+        typer.Option(help="Also write results.md here, and the figures without photographs."),
+    ] = None,
 ) -> None:
     """Write FOLDER/report: one HTML page, figures as PNG, tables as CSV."""
     from compare_dcn.comparison import Comparison
-    from compare_dcn.report import write_report
+    from compare_dcn.report import write_report, write_results
 
-    OUT.print(write_report(Comparison.open(folder)))
+    comparison = Comparison.open(folder)
+    OUT.print(write_report(comparison))
+    if results is not None:
+        command = shlex.join(["python", "tools/compare_dcn", *sys.argv[1:]])
+        OUT.print(write_results(comparison, results, command))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import csv
 import re
+import shutil
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
@@ -133,6 +134,52 @@ def write_report(comparison: Comparison) -> Path:
     return page
 
 
+def write_results(comparison: Comparison, folder: Path, command: str) -> Path:
+    """Write ``results.md`` into a folder, with the figures that show no photographs.
+
+    Parameters
+    ----------
+    comparison : Comparison
+        Whose report has been written.
+    folder : Path
+    command : str
+        What wrote it, for the page.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    drawn = sorted((comparison.folder / "report").glob("*.png"))
+    kept = [path for path in drawn if path.stem != "samples"]
+    for path in kept:
+        shutil.copyfile(path, folder / path.name)
+    target = comparison.is_target
+    parts = [
+        "# Conv nets and deep sparse coding under attack: results\n\n"
+        f"Written by `{command}`; do not "
+        f"edit.\n\n{target.sum()} images of {comparison.target}, {(~target).sum()} of others. "
+        "Balanced accuracies, of images rounded to 8 bits; budgets in grey levels of 255.\n"
+    ]
+    for title, rows in {
+        "Figure 5": figure_5(comparison),
+        "Table 1: change of the last hidden layer": table_1(comparison),
+        "Every attack against every model": transfer_rows(comparison),
+        "Can it be believed?": check_rows(comparison),
+        "What the attacks cost": costs(comparison),
+    }.items():
+        lines = [rows[0], ["---"] * len(rows[0]), *rows[1:]]
+        body = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+        parts.append(f"## {title}\n\n{body}\n")
+    parts.append("\n".join(f"![{path.stem}]({path.name})" for path in kept) + "\n")
+    page = folder / "results.md"
+    page.write_text("\n".join(parts), "utf-8")
+    return page
+
+
+def check_rows(comparison: Comparison) -> list[Row]:
+    """The checks as a table."""
+    rows = [["model", "what ought to hold", "holds", "found"]]
+    found = checks(comparison)
+    return rows + [[m, c.what, "yes" if c.holds else "NO", c.found] for m, c in found]
+
+
 def _pictures(comparison: Comparison, folder: Path) -> list[tuple[Path, str]]:
     """Draw what there is; each figure with its caption."""
     models = list(comparison.results["models"])
@@ -198,9 +245,7 @@ def _page(
     }
     for name, rows in tables.items():
         parts += [f"<h2>{titles[name]}</h2>", _table(rows)]
-    lines = [["model", "what ought to hold", "holds", "found"]]
-    lines += [[m, c.what, "yes" if c.holds else "NO", c.found] for m, c in checks(comparison)]
-    parts += ["<h2>Can it be believed?</h2>", _table(lines)]
+    parts += ["<h2>Can it be believed?</h2>", _table(check_rows(comparison))]
     head = f'<meta charset="utf-8"><title>Comparison</title><style>{STYLE}</style>'
     return f"<!doctype html><html><head>{head}</head><body>{''.join(parts)}</body></html>\n"
 
