@@ -7,7 +7,7 @@ from typing import Any
 from neurosim.backends.profile import Ceiling, OperatorTime, Profile, measure_ceiling
 from neurosim.console import count_text, light_table, output_console
 from neurosim.plan import Plan, tune
-from neurosim.plan.winograd import drive_work
+from neurosim.plan.winograd import best
 from neurosim.plan.work import operator_work
 
 #: Operators that took less than this part of a run are told together.
@@ -40,16 +40,18 @@ def _choices(plan: Plan) -> list[str]:
     for op in plan.step:
         if not op.when.always or op.at not in ("every", "rest"):
             continue
-        if op.kind == "gather":
-            plain, nested = drive_work(op.scalars["geometry"])
-            other = f"; by nested convolutions {count_text(nested)}" if nested else ""
-            lines.append(f"{op.name}: one product of {count_text(plain)} multiply-adds{other}")
-        elif op.kind == "gather_winograd":
-            plain, nested = drive_work(op.scalars["geometry"])
-            lines.append(
-                f"{op.name}: nested convolutions worth {count_text(nested)} multiply-adds "
-                f"instead of {count_text(plain)}"
-            )
+        if op.kind in ("gather", "gather_winograd"):
+            geometry = op.scalars["geometry"]
+            plain, rule = count_text(geometry.multiply_adds), best(geometry)
+            if op.kind == "gather_winograd":
+                rule = op.scalars["rule"]
+                lines.append(
+                    f"{op.name}: short convolutions worth {count_text(rule.work)} multiply-adds "
+                    f"instead of {plain}"
+                )
+                continue
+            other = f"; by short convolutions {count_text(rule.work)}" if rule else ""
+            lines.append(f"{op.name}: one product of {plain} multiply-adds{other}")
         elif op.kind == "lateral":
             lines.append(f"{op.name}: inner products of the active atoms, no error is made")
     return [f"{'drives' if i == 0 else '':<9}{line}" for i, line in enumerate(lines)]

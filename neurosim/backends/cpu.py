@@ -187,7 +187,7 @@ class CpuBackend(Backend):
     def _serves_all_images(self, op: Operator) -> bool:
         """Whether an operator reads many weights for few units of one image."""
         if op.kind == "gather_winograd":
-            return True
+            return self.arrays[op.reads[1]].nbytes > LARGE_WEIGHTS_BYTES
         if op.kind == "residual":
             count = len(op.scalars["coefficients"])
             weights = op.reads[count + 1 :: 2]

@@ -1,4 +1,4 @@
-"""Drives by nested short convolutions on the CPU; see plan/winograd.py for the algebra."""
+"""Drives by short convolutions on the CPU; see plan/winograd.py for the algebra."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 from numba import njit
 
-from neurosim.backends.boundaries import extended_tables
+from neurosim.backends.boundaries import GatherTables, extended_tables, gather_tables
+from neurosim.backends.cpu_gather import patch_layer
 from neurosim.backends.cpu_layers import OPTIONS
 from neurosim.backends.cpu_learning import Part
 from neurosim.backends.cpu_tile import Call, Tile
 from neurosim.backends.reference_winograd import transformed
 from neurosim.plan.operators import Operator
-from neurosim.plan.winograd import features, taps, transform
 
 #: Bytes of the transformed inputs of one matrix product; more images wait their turn.
 BLOCK_BYTES = 1 << 19
@@ -25,35 +25,72 @@ SHORT_RUN = 512
 
 
 @njit(**OPTIONS)
-def mix_rows(a, rows, columns, value, tile_rows, stride, picks, signs, mixed):
-    """Signed sums of rows of the fine layer, one for each row of tiles and position.
+def mix_lines(lines, first, picks, shares, begin, end, size, out):
+    """The weighted sum of some lines, three of them in a pass.
 
-    a : (image, y, x, feature); rows, columns : sources of the extended plane, -1 outside;
-    picks, signs : rows of a tile to add, a power of two of them;
-    mixed : (image, tile row, position, extended column, feature).
+    lines : (line, number); picks, shares : which lines after the ``first``, and how much of
+    each, from ``begin`` to ``end``; size : how many numbers; out : (number,).
     """
-    images, tiles, positions, width, features = mixed.shape
-    for b in range(images):
-        for t in range(tiles):
-            for p in range(positions):
-                for c in range(width):
-                    out = mixed[b, t, p, c]
-                    column = columns[c]
-                    for k in range(picks.size):
-                        row = rows[(t * tile_rows + picks[k]) * stride + p]
-                        sign = signs[k]
-                        if row < 0 or column < 0:
-                            edge = sign * value
-                            for f in range(features):
-                                out[f] = edge if k == 0 else out[f] + edge
-                        elif k == 0:
-                            source = a[b, row, column]
-                            for f in range(features):
-                                out[f] = sign * source[f]
-                        else:
-                            source = a[b, row, column]
-                            for f in range(features):
-                                out[f] += sign * source[f]
+    for k in range(begin, end, 3):
+        s0, g0 = lines[first + picks[k]], shares[k]
+        if k + 3 <= end:
+            s1, g1 = lines[first + picks[k + 1]], shares[k + 1]
+            s2, g2 = lines[first + picks[k + 2]], shares[k + 2]
+            if k == begin:
+                for i in range(size):
+                    out[i] = g0 * s0[i] + g1 * s1[i] + g2 * s2[i]
+            else:
+                for i in range(size):
+                    out[i] += g0 * s0[i] + g1 * s1[i] + g2 * s2[i]
+        elif k + 2 == end:
+            s1, g1 = lines[first + picks[k + 1]], shares[k + 1]
+            if k == begin:
+                for i in range(size):
+                    out[i] = g0 * s0[i] + g1 * s1[i]
+            else:
+                for i in range(size):
+                    out[i] += g0 * s0[i] + g1 * s1[i]
+        elif k == begin:
+            for i in range(size):
+                out[i] = g0 * s0[i]
+        else:
+            for i in range(size):
+                out[i] += g0 * s0[i]
+
+
+@njit(**OPTIONS)
+def mix_rows(a, rows, columns, value, tile_rows, stride, picks, shares, mixed):
+    """Weighted sums of rows of the fine layer, one for each row of tiles and position.
+
+    a : (y, x, feature); rows, columns : sources of the extended plane, -1 outside;
+    picks, shares : rows of a tile to add, and how much of each;
+    mixed : (tile row, position, extended column, feature).
+    """
+    tiles, positions, width, features = mixed.shape
+    lines = a.reshape(-1, features)
+    sources = np.empty(picks.size, np.int64)
+    for t in range(tiles):
+        for p in range(positions):
+            for k in range(picks.size):
+                sources[k] = rows[(t * tile_rows + picks[k]) * stride + p]
+            inside = sources.min() >= 0
+            for k in range(picks.size):
+                sources[k] *= a.shape[1]
+            for c in range(width):
+                out, column = mixed[t, p, c], columns[c]
+                if inside and column >= 0:
+                    mix_lines(lines, column, sources, shares, 0, picks.size, features, out)
+                    continue
+                edge = a.dtype.type(0)
+                for k in range(picks.size):
+                    if sources[k] < 0 or column < 0:
+                        edge += shares[k] * value
+                out[:] = edge
+                for k in range(picks.size):
+                    if sources[k] >= 0 and column >= 0:
+                        source, share = lines[sources[k] + column], shares[k]
+                        for f in range(features):
+                            out[f] += share * source[f]
 
 
 @lru_cache
@@ -61,12 +98,12 @@ def column_mixer(length: int) -> Any:
     """Kernel that adds columns of ``length`` numbers; 0 for any number."""
 
     @njit(**OPTIONS)
-    def mix_columns(mixed, image, tile_columns, picks, signs, ends, data):
-        """Signed sums of columns of an image: the inputs of all products of a row sum.
+    def mix_columns(mixed, image, tile_columns, picks, shares, ends, data):
+        """Weighted sums of columns of an image: the inputs of all products of a row sum.
 
         mixed : (tile row, position, coarse column, number), as mix_rows leaves it;
-        picks, signs : columns of a tile to add, those of one product after those of the
-        other, which end at ``ends``; of each a power of two;
+        picks, shares : columns of a tile to add and how much of each, those of one product
+        after those of the other, which end at ``ends``;
         data : (product, image, tile row, tile column, position, number).
         """
         tiles_y, tiles_x, positions = data.shape[2:5]
@@ -74,82 +111,62 @@ def column_mixer(length: int) -> Any:
         for t in range(tiles_y):
             for u in range(tiles_x):
                 for p in range(positions):
-                    line = mixed[t, p, u * tile_columns :]
-                    k = 0
+                    begin = 0
                     for q in range(ends.size):
-                        out, begin, end = data[q, image, t, u, p], k, ends[q]
-                        if end == k + 1:
-                            s0, g0 = line[picks[k]], signs[k]
-                            for i in range(size):
-                                out[i] = g0 * s0[i]
-                        if end == k + 2:
-                            s0, s1, g0, g1 = (
-                                line[picks[k]],
-                                line[picks[k + 1]],
-                                signs[k],
-                                signs[k + 1],
-                            )
-                            for i in range(size):
-                                out[i] = g0 * s0[i] + g1 * s1[i]
-                        while k + 4 <= end:
-                            s0, s1 = line[picks[k]], line[picks[k + 1]]
-                            s2, s3 = line[picks[k + 2]], line[picks[k + 3]]
-                            g0, g1, g2, g3 = signs[k], signs[k + 1], signs[k + 2], signs[k + 3]
-                            if k == begin:
-                                for i in range(size):
-                                    out[i] = g0 * s0[i] + g1 * s1[i] + g2 * s2[i] + g3 * s3[i]
-                            else:
-                                for i in range(size):
-                                    out[i] += g0 * s0[i] + g1 * s1[i] + g2 * s2[i] + g3 * s3[i]
-                            k += 4
-                        k = end
+                        out = data[q, image, t, u, p]
+                        mix_lines(
+                            mixed[t, p], u * tile_columns, picks, shares, begin, ends[q], size, out
+                        )
+                        begin = ends[q]
 
     return mix_columns
 
 
 @njit(**OPTIONS)
-def add_product(product, outputs, first, columns_sum):
+def add_product(product, shares, first, columns_sum):
     """Add a product to the columns of outputs that it is part of.
 
-    product : (tile, feature); outputs : (output column,) 0 or 1; first : (output column,)
-    whether this is the first to be added there; columns_sum : (output column, tile, feature).
+    product : (tile, feature); shares : (output column,); first : (output column,) whether this
+    is the first to be added there; columns_sum : (output column, tile, feature).
     """
-    for x in range(outputs.size):
-        if outputs[x]:
-            total = columns_sum[x]
-            for t in range(product.shape[0]):
-                if first[x]:
-                    for f in range(product.shape[1]):
-                        total[t, f] = product[t, f]
-                else:
-                    for f in range(product.shape[1]):
-                        total[t, f] += product[t, f]
+    for x in range(shares.size):
+        share, total = shares[x], columns_sum[x]
+        if share == 0:
+            continue
+        for t in range(product.shape[0]):
+            if first[x]:
+                for f in range(product.shape[1]):
+                    total[t, f] = share * product[t, f]
+            else:
+                for f in range(product.shape[1]):
+                    total[t, f] += share * product[t, f]
 
 
 @njit(**OPTIONS)
-def add_rows(columns_sum, outputs, coefficient, target):
+def add_rows(columns_sum, shares, target):
     """Add sums over columns to the rows of outputs that they are part of.
 
     columns_sum : (output column, image, tile row, tile column, feature);
-    target : (image, y, x, feature).
+    shares : (output row,); target : (image, y, x, feature).
     """
     across, images, tiles_y, tiles_x, features = columns_sum.shape
-    down = outputs.size
+    down = shares.size
     for b in range(images):
         for t in range(tiles_y):
             for y in range(down):
-                if not outputs[y]:
+                share = shares[y]
+                if share == 0:
                     continue
                 for u in range(tiles_x):
                     for x in range(across):
                         out = target[b, t * down + y, u * across + x]
                         source = columns_sum[x, b, t, u]
                         for f in range(features):
-                            out[f] += coefficient * source[f]
+                            out[f] += share * source[f]
 
 
 def _sums(inputs: np.ndarray, dtype: np.dtype) -> list[tuple[np.ndarray, np.ndarray]]:
-    """For each product the places that it adds, and their signs."""
+    """For each product the places that it adds, and how much of each."""
     found = []
     for row in inputs:
         picks = np.flatnonzero(row)
@@ -158,65 +175,101 @@ def _sums(inputs: np.ndarray, dtype: np.dtype) -> list[tuple[np.ndarray, np.ndar
 
 
 def bind_gather_winograd(op: Operator, tile: Tile) -> Call:
-    """One matrix product for each product of the nested rule, some images at a time."""
-    a, target = tile.view(op.reads[0]), tile.view(op.target)
-    g = op.scalars["geometry"]
-    fine, _ = features(g)
-    tiles = (g.y.coarse // taps(g.y)) * (g.x.coarse // taps(g.x))
-    group = max(1, BLOCK_BYTES // (tiles * fine * a.itemsize))
+    """One matrix product for each product of the rule, some images at a time."""
+    a, target, rule = tile.view(op.reads[0]), tile.view(op.target), op.scalars["rule"]
+    bind = _both_axes if rule.x.taps > 1 else _rows_only
+    group = max(1, BLOCK_BYTES // (rule.y.tiles * rule.x.tiles * rule.fine * a.itemsize))
     parts = -(-a.shape[0] // group)
     edges = np.linspace(0, a.shape[0], parts + 1).astype(int).tolist()
-    calls = [_group_call(op, tile, a[i:j], target[i:j]) for i, j in itertools.pairwise(edges)]
+    calls = [bind(op, tile, a[i:j], target[i:j]) for i, j in itertools.pairwise(edges)]
 
     def call(step: int) -> None:
+        if op.sets:
+            target[...] = 0
         for part in calls:
             part()
 
     return call
 
 
-def _group_call(op: Operator, tile: Tile, a: np.ndarray, target: np.ndarray) -> Callable[[], None]:
-    """The drive of some images."""
-    s, g = op.scalars, op.scalars["geometry"]
-    fine, coarse = features(g)
-    down, across = taps(g.y), taps(g.x)
-    rule_y, rule_x = transform(down), transform(across)
-    rows, columns = extended_tables(g, s["mirror"])
-    images, tiles_y, tiles_x = a.shape[0], g.y.coarse // down, g.x.coarse // across
-    tiles = images * tiles_y * tiles_x
-    mixed = tile.scratch("winograd rows", (1, tiles_y, g.y.ratio, len(columns), a.shape[3]))
-    run = g.x.ratio * a.shape[3]
+def _both_axes(op: Operator, tile: Tile, a: np.ndarray, target: np.ndarray) -> Callable[[], None]:
+    """The drive of some images, by short convolutions down and across."""
+    s, rule = op.scalars, op.scalars["rule"]
+    y, x, images = rule.y, rule.x, a.shape[0]
+    rows, columns = extended_tables(s["geometry"], s["mirror"])
+    tiles = images * y.tiles * x.tiles
+    run = x.span * a.shape[3]
     mix_columns = column_mixer(run if run <= SHORT_RUN else 0)
-    by_coarse = mixed.reshape(tiles_y, g.y.ratio, -1, run)
-    data = tile.scratch("winograd data", (rule_x.products, tiles, fine))
-    by_position = data.reshape(-1, images, tiles_y, tiles_x, g.y.ratio, run)
-    product = tile.scratch("winograd product", (tiles, coarse))
-    sums = tile.scratch("winograd sums", (across, tiles, coarse))
-    split = sums.reshape(across, images, tiles_y, tiles_x, coarse)
-    weights = tile.shared(op.reads[1]).reshape(rule_y.products, rule_x.products, fine, coarse)
-    down_sums, across_sums = _sums(rule_y.inputs, a.dtype), _sums(rule_x.inputs, a.dtype)
-    picks, signs = (np.concatenate(part) for part in zip(*across_sums, strict=True))
-    ends = np.cumsum([len(part) for part, _ in across_sums])
-    to_rows = rule_y.outputs.T.astype(bool).copy()
-    to_columns = rule_x.outputs.T.astype(bool).copy()
-    newly = to_columns & (np.cumsum(to_columns, axis=0) == 1)
-    value, coefficient = tile.real(s["value"]), tile.real(s["coefficient"])
-    clear = bool(op.sets)
+    mixed = tile.scratch("winograd rows", (y.tiles, y.span, len(columns), a.shape[3]))
+    by_coarse = mixed.reshape(y.tiles, y.span, -1, run)
+    data = tile.scratch("winograd data", (x.transform.products, tiles, rule.fine))
+    by_position = data.reshape(-1, images, y.tiles, x.tiles, y.span, run)
+    product = tile.scratch("winograd product", (tiles, rule.coarse))
+    sums = tile.scratch("winograd sums", (x.taps, tiles, rule.coarse))
+    split = sums.reshape(x.taps, images, y.tiles, x.tiles, rule.coarse)
+    weights = tile.shared(op.reads[1])
+    weights = weights.reshape(y.transform.products, -1, *weights.shape[1:])
+    row_sums = _sums(y.transform.inputs, a.dtype)
+    column_sums = _sums(x.transform.inputs, a.dtype)
+    picks, shares = (np.concatenate(part) for part in zip(*column_sums, strict=True))
+    ends = np.cumsum([len(part) for part, _ in column_sums])
+    to_rows = _to_rows(op, a.dtype)
+    to_columns = x.transform.outputs.T.astype(a.dtype)
+    reached = to_columns != 0
+    newly = reached & (np.cumsum(reached, axis=0) == 1)
+    value = tile.real(s["value"])
 
     def call() -> None:
-        if clear:
-            target[...] = 0
-        for p, row_sum in enumerate(down_sums):
+        for p, row_sum in enumerate(row_sums):
             for n in range(images):
-                here = a[n : n + 1]
-                mix_rows(here, rows, columns, value, down, g.y.ratio, *row_sum, mixed)
-                mix_columns(by_coarse, n, across, picks, signs, ends, by_position)
-            for q in range(rule_x.products):
+                mix_rows(a[n], rows, columns, value, y.taps, y.ratio, *row_sum, mixed)
+                mix_columns(by_coarse, n, x.taps, picks, shares, ends, by_position)
+            for q in range(len(data)):
                 np.dot(data[q], weights[p, q], out=product)
                 add_product(product, to_columns[q], newly[q], sums)
-            add_rows(split, to_rows[p], coefficient, target)
+            add_rows(split, to_rows[p], target)
 
     return call
+
+
+def _rows_only(op: Operator, tile: Tile, a: np.ndarray, target: np.ndarray) -> Callable[[], None]:
+    """The drive of some images, by short convolutions down; patches are laid out across."""
+    s, rule = op.scalars, op.scalars["rule"]
+    y, x, images = rule.y, rule.x, a.shape[0]
+    rows = extended_tables(s["geometry"], s["mirror"])[0]
+    line = a.shape[2] * a.shape[3]
+    lines = a.reshape(images, a.shape[1], 1, line)
+    mixed = tile.scratch("winograd rows", (images, y.tiles, y.span, 1, line))
+    tables = GatherTables(
+        np.arange(y.tiles * y.span).reshape(y.tiles, y.span),
+        gather_tables(s["geometry"], s["mirror"]).columns,
+    )
+    lay_out, tables_and_firsts, value = patch_layer(
+        tables, x.span * a.shape[3], tile.real(s["value"])
+    )
+    patches = tile.scratch("winograd data", (images * y.tiles * x.tiles, rule.fine))
+    product = tile.scratch("winograd product", (len(patches), rule.coarse))
+    split = product.reshape(1, images, y.tiles, x.tiles, rule.coarse)
+    weights = tile.shared(op.reads[1])
+    row_sums = _sums(y.transform.inputs, a.dtype)
+    to_rows = _to_rows(op, a.dtype)
+    whole = np.zeros(1, np.int64)
+    across = mixed.reshape(images, -1, line)
+
+    def call() -> None:
+        for p, (picks, shares) in enumerate(row_sums):
+            for n in range(images):
+                mix_rows(lines[n], rows, whole, value, y.taps, y.ratio, picks, shares, mixed[n])
+            lay_out(across, *tables_and_firsts, value * shares.sum(), patches)
+            np.dot(patches, weights[p], out=product)
+            add_rows(split, to_rows[p], target)
+
+    return call
+
+
+def _to_rows(op: Operator, dtype: np.dtype) -> np.ndarray:
+    """How much of each product of rows goes to each row of a tile."""
+    return (op.scalars["coefficient"] * op.scalars["rule"].y.transform.outputs.T).astype(dtype)
 
 
 def bind_winograd_weights(

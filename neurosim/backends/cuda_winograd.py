@@ -1,4 +1,4 @@
-"""Nested short convolutions on a CUDA device: transforms, many small products, sums.
+"""Short convolutions on a CUDA device: transforms, many small products, sums.
 
 Made for completeness: the products are so much faster here than the memory that holds them that
 no plan uses these unless it is told to.
@@ -15,16 +15,15 @@ from neurosim.backends.boundaries import extended_tables
 from neurosim.backends.cuda_device import Device, Launch
 from neurosim.backends.cuda_matmul import bind_products
 from neurosim.plan.operators import Operator
-from neurosim.plan.winograd import features, taps, transform
 
 
 @cuda.jit(cache=True)
 def transform_weights(
-    d, weights_y, weights_x, taps_y, taps_x, products_x, ratio_y, ratio_x, nf, coarse, out
+    d, weights_y, weights_x, taps_y, taps_x, products_x, span_y, span_x, nf, coarse, out
 ):
     """out : (product, position and fine feature, coarse feature) from (coarse, y, x, feature)."""
     start = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x
-    fine = ratio_y * ratio_x * nf
+    fine = span_y * span_x * nf
     for at in range(start, out.size, cuda.blockDim.x * cuda.gridDim.x):
         row = at // coarse
         c = at - row * coarse
@@ -34,29 +33,29 @@ def transform_weights(
         q = product - p * products_x
         cell = place // nf
         f = place - cell * nf
-        j = cell // ratio_x
-        i = cell - j * ratio_x
+        j = cell // span_x
+        i = cell - j * span_x
         total = out.dtype.type(0)
         for t in range(taps_y):
             for s in range(taps_x):
-                if weights_y[p * taps_y + t] != 0 and weights_x[q * taps_x + s] != 0:
-                    line = (c * taps_y + t) * ratio_y + j
-                    total += d[((line * taps_x + s) * ratio_x + i) * nf + f]
+                share = weights_y[p * taps_y + t] * weights_x[q * taps_x + s]
+                if share != 0:
+                    line = (c * taps_y + t) * span_y + j
+                    total += share * d[((line * taps_x + s) * span_x + i) * nf + f]
         out[at] = total
 
 
 @cuda.jit(cache=True)
 def transform_inputs(
-    a, rows, columns, inputs_y, inputs_x, many_y, many_x, products_x, tiles_y, tiles_x,
-    taps_y, taps_x, ratio_y, ratio_x, nf, size, images, value, out,
+    a, rows, columns, inputs_y, inputs_x, products_x, tiles_y, tiles_x,
+    taps_y, taps_x, ratio_y, ratio_x, span_y, span_x, nf, size, images, value, out,
 ):  # fmt: skip
     """out : (product, image and tile, position and fine feature).
 
-    inputs : (product, many) with 1 + the place within a tile, negative where it is subtracted, 0
-    for none.
+    inputs_y, inputs_x : (product, place within a tile), flat.
     """
     start = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x
-    fine = ratio_y * ratio_x * nf
+    fine = span_y * span_x * nf
     tiles = images * tiles_y * tiles_x
     for at in range(start, out.size, cuda.blockDim.x * cuda.gridDim.x):
         row = at // fine
@@ -71,33 +70,32 @@ def transform_inputs(
         u = line - b * tiles_y
         cell = place // nf
         f = place - cell * nf
-        j = cell // ratio_x
-        i = cell - j * ratio_x
+        j = cell // span_x
+        i = cell - j * span_x
         total = out.dtype.type(0)
-        for n in range(p * many_y, (p + 1) * many_y):
-            if inputs_y[n] == 0:
-                break
-            y = rows[(u * taps_y + abs(inputs_y[n]) - 1) * ratio_y + j]
-            for m in range(q * many_x, (q + 1) * many_x):
-                if inputs_x[m] == 0:
-                    break
-                x = columns[(v * taps_x + abs(inputs_x[m]) - 1) * ratio_x + i]
+        for n in range(2 * taps_y - 1):
+            down = inputs_y[p * (2 * taps_y - 1) + n]
+            if down == 0:
+                continue
+            y = rows[(u * taps_y + n) * ratio_y + j]
+            for m in range(2 * taps_x - 1):
+                share = down * inputs_x[q * (2 * taps_x - 1) + m]
+                if share == 0:
+                    continue
+                x = columns[(v * taps_x + m) * ratio_x + i]
                 unit = value
                 if y >= 0 and x >= 0:
                     unit = a[b * size + y + x + f]
-                if (inputs_y[n] > 0) == (inputs_x[m] > 0):
-                    total += unit
-                else:
-                    total -= unit
+                total += share * unit
         out[at] = total
 
 
 @cuda.jit(cache=True)
 def sum_products(
-    found, outputs_y, outputs_x, many_y, many_x, products_x, tiles_y, tiles_x, taps_y, taps_x,
+    found, outputs_y, outputs_x, products_y, products_x, tiles_y, tiles_x, taps_y, taps_x,
     features_, images, coefficient, clear, out,
 ):  # fmt: skip
-    """Each coarse unit sums its products; outputs : (place in a tile, many), -1 for none."""
+    """Each coarse unit sums its products; outputs : (place in a tile, product), flat."""
     start = cuda.blockIdx.x * cuda.blockDim.x + cuda.threadIdx.x
     tiles = images * tiles_y * tiles_x
     for at in range(start, out.size, cuda.blockDim.x * cuda.gridDim.x):
@@ -109,70 +107,61 @@ def sum_products(
         y = row - b * (tiles_y * taps_y)
         tile = (b * tiles_y + y // taps_y) * tiles_x + x // taps_x
         total = out.dtype.type(0)
-        for n in range((y % taps_y) * many_y, (y % taps_y + 1) * many_y):
-            for m in range((x % taps_x) * many_x, (x % taps_x + 1) * many_x):
-                if outputs_y[n] >= 0 and outputs_x[m] >= 0:
-                    product = outputs_y[n] * products_x + outputs_x[m]
-                    total += found[(product * tiles + tile) * features_ + c]
+        for p in range(products_y):
+            down = outputs_y[(y % taps_y) * products_y + p]
+            if down == 0:
+                continue
+            for q in range(products_x):
+                share = down * outputs_x[(x % taps_x) * products_x + q]
+                if share != 0:
+                    product = p * products_x + q
+                    total += share * found[(product * tiles + tile) * features_ + c]
         if clear:
             out[at] = coefficient * total
         else:
             out[at] += coefficient * total
 
 
-def listed(matrix: np.ndarray, first: int, none: int) -> np.ndarray:
-    """Places of the numbers of each row that are not zero, from ``first`` on, with their sign."""
-    many = int((matrix != 0).sum(1).max())
-    table = np.full((len(matrix), many), none)
-    for line, row in zip(table, matrix, strict=True):
-        places = np.flatnonzero(row)
-        line[: len(places)] = (places + first) * row[places]
-    return table
-
-
 def bind_winograd_weights(op: Operator, device: Device) -> list[Launch]:
-    g = op.scalars["geometry"]
-    y, x = taps(g.y), taps(g.x)
-    coarse = features(g)[1]
-    ty, tx = transform(y), transform(x)
-    out = device.array(op.target)
+    rule, out = op.scalars["rule"], device.array(op.target)
+    y, x = rule.y, rule.x
     arguments = (
-        device.part(op.reads[0], op.scalars["arbor"]), device.upload(ty.weights),
-        device.upload(tx.weights), y, x, tx.products, g.y.ratio, g.x.ratio,
-        device.shapes[op.reads[0]][4], coarse, out,
+        device.part(op.reads[0], op.scalars["arbor"]),
+        device.upload(y.transform.weights, out.dtype),
+        device.upload(x.transform.weights, out.dtype), y.taps, x.taps, x.transform.products,
+        y.span, x.span, device.shapes[op.reads[0]][4], rule.coarse, out,
     )  # fmt: skip
     return [Launch(transform_weights, *device.flat(out.size), arguments)]
 
 
 def bind_gather_winograd(op: Operator, device: Device) -> list[Launch]:
     s: Any = op.scalars
-    g = s["geometry"]
+    rule = s["rule"]
+    y, x = rule.y, rule.x
     images, ny, nx, nf = device.shapes[op.reads[0]]
-    y, x = taps(g.y), taps(g.x)
-    ty, tx = transform(y), transform(x)
-    fine, coarse = features(g)
-    tiles = (g.y.coarse // y, g.x.coarse // x)
-    count, m = ty.products * tx.products, images * tiles[0] * tiles[1]
-    data = device.scratch("transformed", count * m * fine)[: count * m * fine]
-    found = device.scratch("products", count * m * coarse)
-    rows, columns = extended_tables(g, s["mirror"])
-    inputs = [listed(t.inputs, 1, 0) for t in (ty, tx)]
-    outputs = [listed(t.outputs, 0, -1) for t in (ty, tx)]
+    count, m = rule.products, images * y.tiles * x.tiles
+    data = device.scratch("transformed", count * m * rule.fine)[: count * m * rule.fine]
+    found = device.scratch("products", count * m * rule.coarse)
+    rows, columns = extended_tables(s["geometry"], s["mirror"])
     up, out = device.upload, device.array(op.target)
-    layout = (tx.products, *tiles, y, x)
+    layout = (x.transform.products, y.tiles, x.tiles, y.taps, x.taps)
     first = (
         device.array(op.reads[0]), up(np.where(rows < 0, -1, rows * nx * nf)),
-        up(np.where(columns < 0, -1, columns * nf)), *(up(t) for t in inputs),
-        *(t.shape[1] for t in inputs), *layout, g.y.ratio, g.x.ratio, nf, ny * nx * nf, images,
-        device.constant(s["value"]), data,
+        up(np.where(columns < 0, -1, columns * nf)), up(y.transform.inputs, out.dtype),
+        up(x.transform.inputs, out.dtype), *layout, y.ratio, x.ratio, y.span, x.span, nf,
+        ny * nx * nf, images, device.constant(s["value"]), data,
     )  # fmt: skip
     last = (
-        found, *(up(t) for t in outputs), *(t.shape[1] for t in outputs), *layout, coarse, images,
-        device.constant(s["coefficient"]), bool(op.sets), out,
+        found, up(y.transform.outputs, out.dtype), up(x.transform.outputs, out.dtype),
+        y.transform.products, *layout, rule.coarse, images, device.constant(s["coefficient"]),
+        bool(op.sets), out,
     )  # fmt: skip
+    product = bind_products(
+        device, data, device.array(op.reads[1]), count, m, rule.coarse, rule.fine, found
+    )
     return [
         Launch(transform_inputs, *device.flat(data.size), first),
-        bind_products(device, data, device.array(op.reads[1]), count, m, coarse, fine, found),
+        product,
         Launch(sum_products, *device.flat(out.size), last),
     ]
 

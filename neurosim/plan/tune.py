@@ -9,7 +9,7 @@ from neurosim.plan.winograd import shorten
 
 
 def tune(plan: Plan) -> Plan:
-    """The plan with nested short convolutions where they pay, learning a few kernels at a time."""
+    """The plan with short convolutions where they pay, learning a few kernels at a time."""
     return learn_in_blocks(shorten(plan))
 
 

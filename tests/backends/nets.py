@@ -13,7 +13,7 @@ from neurosim import loads
 from neurosim.experiment import Experiment
 from neurosim.plan import Plan
 from neurosim.plan.tune import learn_in_blocks
-from neurosim.plan.winograd import products, shorten
+from neurosim.plan.winograd import Rule, rules, shorten
 from neurosim.simulation import Simulator
 from neurosim.specs.base import literal
 
@@ -81,8 +81,8 @@ def join(kind: str, name: str, channel: int = 0, **keys: Any) -> str:
     return group(kind, name, channelCode=channel, **keys)
 
 
-#: Forms of a plan: as the file has it, fused, and tuned for a host, with nested short
-#: convolutions wherever they are possible.
+#: Forms of a plan: as the file has it, fused, and tuned for a host, with short convolutions
+#: wherever they are possible. In a fourth form, "rows", these leave the columns as they are.
 FORMS = ("plain", "fused", "tuned")
 
 
@@ -93,7 +93,13 @@ def formed(experiment: Experiment, form: str) -> Plan:
     fused = experiment.fused_plan
     if form == "fused":
         return fused
-    return learn_in_blocks(shorten(fused, lambda s: products(s["geometry"]) > 1))
+    place = 0 if form == "tuned" else -1
+
+    def choose(scalars: Mapping[str, Any]) -> Rule | None:
+        found = rules(scalars["geometry"])
+        return found[place] if found else None
+
+    return learn_in_blocks(shorten(fused, choose))
 
 
 def simulator(

@@ -10,10 +10,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neurosim import loads
+from neurosim.network.geometry import PatchGeometry
 from neurosim.plan import Plan, fuse
-from neurosim.plan.winograd import drive_work, products, transform
+from neurosim.plan.winograd import rules, transform, worthwhile
 from tests.backends.circuits import CIRCUITS, CLOCK
 from tests.backends.nets import (
+    BACKENDS,
     code,
     column,
     group,
@@ -146,24 +148,70 @@ def test_fusing_twice_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("taps", [1, 2, 4, 8])
-def test_nested_short_convolutions_are_exact(taps: int) -> None:
+def test_short_convolutions_are_exact(taps: int) -> None:
     rule = transform(taps)
     rng = np.random.default_rng(taps)
     x, w = rng.integers(-9, 9, 2 * taps - 1), rng.integers(-9, 9, taps)
     outputs = rule.outputs @ ((rule.inputs @ x) * (rule.weights @ w))
-    assert np.array_equal(outputs, [x[i : i + taps] @ w for i in range(taps)])
-    assert rule.products == 3 ** int(np.log2(taps))
+    assert np.allclose(outputs, [x[i : i + taps] @ w for i in range(taps)], rtol=0, atol=1e-11)
+    assert rule.products == {1: 1, 2: 3, 4: 7, 8: 21}[taps]
 
 
-def test_work_of_nested_short_convolutions() -> None:
-    text = column(32, 32) + noise("In", nf=128) + linear("Left", 128, phase=3) + code(
-        "V", 128, nxScale=0.5, nyScale=0.5
-    ) + join("IdentConn", "InToLeft") + plastic("VToLeft", 8) + join(
+def test_rounding_of_short_convolutions_in_single_precision() -> None:
+    rule = transform(4)
+    rng = np.random.default_rng(0)
+    x = rng.standard_normal((7, 4096)).astype(np.float32)
+    w = (rng.standard_normal((4, 4096)) / 128).astype(np.float32)
+    inputs, weights = rule.inputs.astype(np.float32) @ x, rule.weights.astype(np.float32) @ w
+    outputs = rule.outputs.astype(np.float32) @ (inputs * weights).sum(1)
+    exact = [np.vdot(x[i : i + 4].astype(float), w.astype(float)) for i in range(4)]
+    assert np.abs(outputs - exact).max() < 2e-5
+
+
+def drive(patch: int, features: int, coarse: int) -> PatchGeometry:
+    """Geometry of the drive of a code with stride 2 over a layer."""
+    text = column(32, 32) + noise("In", nf=features) + linear("Left", features, phase=3) + code(
+        "V", coarse, nxScale=0.5, nyScale=0.5
+    ) + join("IdentConn", "InToLeft") + plastic("VToLeft", patch) + join(
         "TransposeConn", "LeftToV", originalConnName="VToLeft"
     )  # fmt: skip
     plan = loads(text).fused_plan
     geometry = next(op for op in plan.step if op.kind == "gather").scalars["geometry"]
-    plain, nested = drive_work(geometry)
-    assert plain == 16 * 16 * 8 * 8 * 128 * 128
-    assert products(geometry) == 81
-    assert 16 * 81 * 512 * 128 < nested < 0.5 * plain
+    assert isinstance(geometry, PatchGeometry)
+    return geometry
+
+
+def test_work_of_short_convolutions() -> None:
+    both, rows = rules(drive(8, 128, 128))
+    plain = 16 * 16 * 8 * 8 * 128 * 128
+    assert both.products == 49
+    assert 16 * 49 * 512 * 128 < both.work < 0.4 * plain
+    assert rows.products == 7
+    assert 4 * 16 * 7 * 2048 * 128 < rows.work < 0.5 * plain
+    assert worthwhile({"geometry": drive(8, 128, 128)}) == both
+    # Products of few features are thin: columns stay as they are.
+    assert worthwhile({"geometry": drive(8, 4, 512)}) == rules(drive(8, 4, 512))[1]
+    assert worthwhile({"geometry": drive(8, 128, 4)}) is None
+    assert rules(drive(6, 128, 128)) == ()
+
+
+@pytest.mark.parametrize("form", ["tuned", "rows"])
+@pytest.mark.parametrize("mirror", [False, True])
+@pytest.mark.parametrize(("backend", "dtype", "threads"), BACKENDS)
+def test_short_convolutions_drive_as_the_plain_product(
+    form: str, mirror: bool, backend: str, dtype: str, threads: int
+) -> None:
+    text = column(24, 16, nbatch=3) + noise("In", nf=5, mirrorBCflag=mirror, valueBC=0.7) + code(
+        "V", 6, nxScale=0.5, nyScale=0.5
+    ) + plastic("VToIn", 8, plasticityFlag=False, channelCode=-1) + join(
+        "TransposeConn", "InToV", originalConnName="VToIn"
+    )  # fmt: skip
+    plain = simulator(text, form="plain")
+    short = simulator(text, backend, dtype, threads, form=form)
+    assert any(op.kind == "gather_winograd" for op in short.plan.step)
+    for each in (plain, short):
+        each.run(3)
+    potential, found = plain.backend.read("V:V"), short.backend.read("V:V")
+    assert np.abs(potential).max() > 0.1
+    tolerance = 2e-5 if dtype == "float32" else 1e-12
+    assert np.allclose(found, potential, rtol=0, atol=tolerance * np.abs(potential).max())
