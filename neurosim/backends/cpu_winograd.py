@@ -25,72 +25,85 @@ SHORT_RUN = 512
 
 
 @njit(**OPTIONS)
-def mix_lines(lines, first, picks, shares, begin, end, size, out):
-    """The weighted sum of some lines, three of them in a pass.
+def mix_seven(lines, size, sums):
+    """The sums of inputs for four taps: what ``transform(4).inputs`` states, in one pass.
 
-    lines : (line, number); picks, shares : which lines after the ``first``, and how much of
-    each, from ``begin`` to ``end``; size : how many numbers; out : (number,).
+    lines : seven arrays of at least ``size`` numbers; sums : the seven that are written.
     """
-    for k in range(begin, end, 3):
-        s0, g0 = lines[first + picks[k]], shares[k]
-        if k + 3 <= end:
-            s1, g1 = lines[first + picks[k + 1]], shares[k + 1]
-            s2, g2 = lines[first + picks[k + 2]], shares[k + 2]
-            if k == begin:
-                for i in range(size):
-                    out[i] = g0 * s0[i] + g1 * s1[i] + g2 * s2[i]
-            else:
-                for i in range(size):
-                    out[i] += g0 * s0[i] + g1 * s1[i] + g2 * s2[i]
-        elif k + 2 == end:
-            s1, g1 = lines[first + picks[k + 1]], shares[k + 1]
-            if k == begin:
-                for i in range(size):
-                    out[i] = g0 * s0[i] + g1 * s1[i]
-            else:
-                for i in range(size):
-                    out[i] += g0 * s0[i] + g1 * s1[i]
-        elif k == begin:
-            for i in range(size):
-                out[i] = g0 * s0[i]
-        else:
-            for i in range(size):
-                out[i] += g0 * s0[i]
+    x0, x1, x2, x3, x4, x5, x6 = lines
+    y0, y1, y2, y3, y4, y5, y6 = sums
+    real = x0.dtype.type
+    half, two, four, five, six = real(0.5), real(2), real(4), real(5), real(6)
+    one_half, two_half, three_half, four_half = real(1.5), real(2.5), real(3.5), real(4.5)
+    for i in range(size):
+        a, b, c, d, e = x1[i], x2[i], x3[i], x4[i], x5[i]
+        y0[i] = four * a - two * x0[i] + two_half * b - five * c - half * d + e
+        y1[i] = two * (a - b) - four_half * c + half * d + e
+        y2[i] = six * b - two * a - three_half * c - one_half * d + e
+        y3[i] = a + one_half * (d - b) - two * c + e
+        y4[i] = two_half * (b - d) - a + e
+        y5[i] = four * a - five * c + e
+        y6[i] = four * b - two * a + two_half * c - five * d - half * e + x6[i]
 
 
 @njit(**OPTIONS)
-def mix_rows(a, rows, columns, value, tile_rows, stride, picks, shares, mixed):
-    """Weighted sums of rows of the fine layer, one for each row of tiles and position.
+def add_line(line, share, first, out):
+    """``out += share * line``, or ``=`` where this is the first."""
+    if first:
+        for i in range(out.size):
+            out[i] = share * line[i]
+    else:
+        for i in range(out.size):
+            out[i] += share * line[i]
+
+
+@njit(**OPTIONS)
+def line_of(lines, row, column, edge):
+    """The units at a place of the fine layer; those of its edge outside."""
+    return lines[row + column] if row >= 0 and column >= 0 else edge
+
+
+@njit(**OPTIONS)
+def mix_rows(a, rows, columns, edge, tile_rows, stride, inputs, mixed):
+    """Weighted sums of rows of the fine layer, one for each product, row of tiles and position.
 
     a : (y, x, feature); rows, columns : sources of the extended plane, -1 outside;
-    picks, shares : rows of a tile to add, and how much of each;
-    mixed : (tile row, position, extended column, feature).
+    edge : (feature,) units there; inputs : (product, row of a tile) how much of each;
+    mixed : (product, tile row, position, extended column, feature).
     """
-    tiles, positions, width, features = mixed.shape
+    products, tiles, positions, width, features = mixed.shape
     lines = a.reshape(-1, features)
-    sources = np.empty(picks.size, np.int64)
+    sources = np.empty(inputs.shape[1], np.int64)
     for t in range(tiles):
         for p in range(positions):
-            for k in range(picks.size):
-                sources[k] = rows[(t * tile_rows + picks[k]) * stride + p]
-            inside = sources.min() >= 0
-            for k in range(picks.size):
-                sources[k] *= a.shape[1]
+            for k in range(sources.size):
+                row = rows[(t * tile_rows + k) * stride + p]
+                sources[k] = row * a.shape[1] if row >= 0 else -1
             for c in range(width):
-                out, column = mixed[t, p, c], columns[c]
-                if inside and column >= 0:
-                    mix_lines(lines, column, sources, shares, 0, picks.size, features, out)
+                column = columns[c]
+                if tile_rows == 4:
+                    seven = (
+                        line_of(lines, sources[0], column, edge),
+                        line_of(lines, sources[1], column, edge),
+                        line_of(lines, sources[2], column, edge),
+                        line_of(lines, sources[3], column, edge),
+                        line_of(lines, sources[4], column, edge),
+                        line_of(lines, sources[5], column, edge),
+                        line_of(lines, sources[6], column, edge),
+                    )
+                    sums = (
+                        mixed[0, t, p, c], mixed[1, t, p, c], mixed[2, t, p, c], mixed[3, t, p, c],
+                        mixed[4, t, p, c], mixed[5, t, p, c], mixed[6, t, p, c],
+                    )  # fmt: skip
+                    mix_seven(seven, features, sums)
                     continue
-                edge = a.dtype.type(0)
-                for k in range(picks.size):
-                    if sources[k] < 0 or column < 0:
-                        edge += shares[k] * value
-                out[:] = edge
-                for k in range(picks.size):
-                    if sources[k] >= 0 and column >= 0:
-                        source, share = lines[sources[k] + column], shares[k]
-                        for f in range(features):
-                            out[f] += share * source[f]
+                for q in range(products):
+                    first = True
+                    for k in range(sources.size):
+                        if inputs[q, k] != 0:
+                            line = line_of(lines, sources[k], column, edge)
+                            add_line(line, inputs[q, k], first, mixed[q, t, p, c])
+                            first = False
 
 
 @lru_cache
@@ -98,12 +111,11 @@ def column_mixer(length: int) -> Any:
     """Kernel that adds columns of ``length`` numbers; 0 for any number."""
 
     @njit(**OPTIONS)
-    def mix_columns(mixed, image, tile_columns, picks, shares, ends, data):
+    def mix_columns(mixed, image, tile_columns, inputs, data):
         """Weighted sums of columns of an image: the inputs of all products of a row sum.
 
         mixed : (tile row, position, coarse column, number), as mix_rows leaves it;
-        picks, shares : columns of a tile to add and how much of each, those of one product
-        after those of the other, which end at ``ends``;
+        inputs : (product, column of a tile) how much of each;
         data : (product, image, tile row, tile column, position, number).
         """
         tiles_y, tiles_x, positions = data.shape[2:5]
@@ -111,13 +123,27 @@ def column_mixer(length: int) -> Any:
         for t in range(tiles_y):
             for u in range(tiles_x):
                 for p in range(positions):
-                    begin = 0
-                    for q in range(ends.size):
-                        out = data[q, image, t, u, p]
-                        mix_lines(
-                            mixed[t, p], u * tile_columns, picks, shares, begin, ends[q], size, out
-                        )
-                        begin = ends[q]
+                    line, c = mixed[t, p], u * tile_columns
+                    if tile_columns == 4:
+                        seven = (
+                            line[c], line[c + 1], line[c + 2], line[c + 3], line[c + 4],
+                            line[c + 5], line[c + 6],
+                        )  # fmt: skip
+                        sums = (
+                            data[0, image, t, u, p], data[1, image, t, u, p],
+                            data[2, image, t, u, p], data[3, image, t, u, p],
+                            data[4, image, t, u, p], data[5, image, t, u, p],
+                            data[6, image, t, u, p],
+                        )  # fmt: skip
+                        mix_seven(seven, size, sums)
+                        continue
+                    for q in range(inputs.shape[0]):
+                        first = True
+                        for k in range(inputs.shape[1]):
+                            if inputs[q, k] != 0:
+                                out = data[q, image, t, u, p]
+                                add_line(line[c + k], inputs[q, k], first, out)
+                                first = False
 
     return mix_columns
 
@@ -165,15 +191,6 @@ def add_rows(columns_sum, shares, target):
                             out[f] += share * source[f]
 
 
-def _sums(inputs: np.ndarray, dtype: np.dtype) -> list[tuple[np.ndarray, np.ndarray]]:
-    """For each product the places that it adds, and how much of each."""
-    found = []
-    for row in inputs:
-        picks = np.flatnonzero(row)
-        found.append((picks, row[picks].astype(dtype)))
-    return found
-
-
 def bind_gather_winograd(op: Operator, tile: Tile) -> Call:
     """One matrix product for each product of the rule, some images at a time."""
     a, target, rule = tile.view(op.reads[0]), tile.view(op.target), op.scalars["rule"]
@@ -200,8 +217,9 @@ def _both_axes(op: Operator, tile: Tile, a: np.ndarray, target: np.ndarray) -> C
     tiles = images * y.tiles * x.tiles
     run = x.span * a.shape[3]
     mix_columns = column_mixer(run if run <= SHORT_RUN else 0)
-    mixed = tile.scratch("winograd rows", (y.tiles, y.span, len(columns), a.shape[3]))
-    by_coarse = mixed.reshape(y.tiles, y.span, -1, run)
+    shape = (images, y.transform.products, y.tiles, y.span, len(columns), a.shape[3])
+    mixed = tile.scratch("winograd rows", shape)
+    by_coarse = mixed.reshape(*shape[:4], -1, run)
     data = tile.scratch("winograd data", (x.transform.products, tiles, rule.fine))
     by_position = data.reshape(-1, images, y.tiles, x.tiles, y.span, run)
     product = tile.scratch("winograd product", (tiles, rule.coarse))
@@ -209,21 +227,19 @@ def _both_axes(op: Operator, tile: Tile, a: np.ndarray, target: np.ndarray) -> C
     split = sums.reshape(x.taps, images, y.tiles, x.tiles, rule.coarse)
     weights = tile.shared(op.reads[1])
     weights = weights.reshape(y.transform.products, -1, *weights.shape[1:])
-    row_sums = _sums(y.transform.inputs, a.dtype)
-    column_sums = _sums(x.transform.inputs, a.dtype)
-    picks, shares = (np.concatenate(part) for part in zip(*column_sums, strict=True))
-    ends = np.cumsum([len(part) for part, _ in column_sums])
+    down, across = (cut.transform.inputs.astype(a.dtype) for cut in (y, x))
+    edge = np.full(a.shape[3], s["value"], a.dtype)
     to_rows = _to_rows(op, a.dtype)
     to_columns = x.transform.outputs.T.astype(a.dtype)
     reached = to_columns != 0
     newly = reached & (np.cumsum(reached, axis=0) == 1)
-    value = tile.real(s["value"])
 
     def call() -> None:
-        for p, row_sum in enumerate(row_sums):
+        for n in range(images):
+            mix_rows(a[n], rows, columns, edge, y.taps, y.ratio, down, mixed[n])
+        for p in range(len(weights)):
             for n in range(images):
-                mix_rows(a[n], rows, columns, value, y.taps, y.ratio, *row_sum, mixed)
-                mix_columns(by_coarse, n, x.taps, picks, shares, ends, by_position)
+                mix_columns(by_coarse[n, p], n, x.taps, across, by_position)
             for q in range(len(data)):
                 np.dot(data[q], weights[p, q], out=product)
                 add_product(product, to_columns[q], newly[q], sums)
@@ -239,7 +255,8 @@ def _rows_only(op: Operator, tile: Tile, a: np.ndarray, target: np.ndarray) -> C
     rows = extended_tables(s["geometry"], s["mirror"])[0]
     line = a.shape[2] * a.shape[3]
     lines = a.reshape(images, a.shape[1], 1, line)
-    mixed = tile.scratch("winograd rows", (images, y.tiles, y.span, 1, line))
+    mixed = tile.scratch("winograd rows", (images, y.transform.products, y.tiles, y.span, 1, line))
+    by_row = mixed.reshape(images, y.transform.products, 1, -1, line)
     tables = GatherTables(
         np.arange(y.tiles * y.span).reshape(y.tiles, y.span),
         gather_tables(s["geometry"], s["mirror"]).columns,
@@ -251,16 +268,18 @@ def _rows_only(op: Operator, tile: Tile, a: np.ndarray, target: np.ndarray) -> C
     product = tile.scratch("winograd product", (len(patches), rule.coarse))
     split = product.reshape(1, images, y.tiles, x.tiles, rule.coarse)
     weights = tile.shared(op.reads[1])
-    row_sums = _sums(y.transform.inputs, a.dtype)
+    down = y.transform.inputs.astype(a.dtype)
+    beyond = value * down.sum(axis=1)
     to_rows = _to_rows(op, a.dtype)
-    whole = np.zeros(1, np.int64)
-    across = mixed.reshape(images, -1, line)
+    whole, edge = np.zeros(1, np.int64), np.full(line, s["value"], a.dtype)
+    of_image = patches.reshape(images, -1, rule.fine)
 
     def call() -> None:
-        for p, (picks, shares) in enumerate(row_sums):
+        for n in range(images):
+            mix_rows(lines[n], rows, whole, edge, y.taps, y.ratio, down, mixed[n])
+        for p in range(len(down)):
             for n in range(images):
-                mix_rows(lines[n], rows, whole, value, y.taps, y.ratio, picks, shares, mixed[n])
-            lay_out(across, *tables_and_firsts, value * shares.sum(), patches)
+                lay_out(by_row[n, p], *tables_and_firsts, beyond[p], of_image[n])
             np.dot(patches, weights[p], out=product)
             add_rows(split, to_rows[p], target)
 

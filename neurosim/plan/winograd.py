@@ -28,9 +28,9 @@ import numpy as np
 from neurosim.network.geometry import PatchAxis, PatchGeometry
 from neurosim.plan.operators import Buffer, Operator, Plan
 
-#: Multiply-adds of a matrix product that take as long as one number of a transform. Measured on
-#: the sizes of the paper: 11 for V1 by rows, 28 for VP1 by both axes.
-TRANSFORM_COST = {False: 11, True: 28}
+#: Multiply-adds of a matrix product that take as long as one number of a transform, of rows alone
+#: and of both axes. Measured on V1 and VP1 of the paper (0.18 and 0.33 ms).
+TRANSFORM_COST = {False: 10, True: 20}
 #: Used where it is worth at most this share of the plain multiply-adds.
 WORTHWHILE = 0.9
 #: Drives below this many multiply-adds an image are not worth the memory.
