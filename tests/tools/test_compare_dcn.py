@@ -197,6 +197,11 @@ def test_the_report_says_what_the_results_hold(comparison: Path) -> None:
     for model, row in rows.items():
         assert " | ".join([model, row["what"], row["original"], row["adversarial"]]) in results
     assert not (comparison.parent / "results" / "samples.png").exists()
+    with (comparison / "report" / "training.csv").open() as file:
+        trained = {row["net"]: row for row in csv.DictReader(file)}
+    record = Comparison.open(comparison).results["training"]["vgg16"]
+    assert trained["vgg16"]["balanced"] == f"{record['balanced_accuracy']:.3f}"
+    assert float(trained["vgg16"]["peak memory, GB"]) > 0.1
     page = (comparison / "report" / "index.html").read_text("utf-8")
     assert page.count("data:image/png") == len(list((comparison / "report").glob("*.png"))) == 5
     assert "random weights" in page

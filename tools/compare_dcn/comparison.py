@@ -7,7 +7,6 @@ again, so that models, budgets and attacks can be added one after the other.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -22,7 +21,7 @@ from attack.gradient_sign import Budget
 from attack.images import ImageSet, read_images, write_images
 from attack.methods import Request, alter
 from attack.models import open_model
-from compare_dcn.record import read_json, write_json
+from compare_dcn.record import NET, read_json, write_json
 
 ORIGINAL = "original"
 #: The attack of Springer et al. 2018: five steps of 4 grey levels, 12 at most; its two controls,
@@ -52,8 +51,8 @@ class Comparison:
     target : str
         The class that models tell from all others.
     results : dict
-        ``models`` (what each is), ``scores`` (by set and model, one for each image) and
-        ``distances`` (by set and model; table 1 of the paper).
+        ``models`` (what each is), ``training`` (records of the conv nets), ``scores`` (by set
+        and model, one for each image) and ``distances`` (by set and model; table 1 of the paper).
     """
 
     folder: Path
@@ -212,14 +211,18 @@ def compare(
         raise neurosim.RequestError(f"--source {source}: not among {', '.join(names)}")
     for text in models:
         model = open_model(text, batch)
+        record = Path(text) / NET
+        if record.is_file():
+            comparison.results.setdefault("training", {})[model.name] = read_json(record)
         comparison.score(model, describe(text), tell)
+    write_json(comparison.folder / RESULTS, comparison.results)
 
 
 def describe(text: str) -> str:
     """What a model is, for tables."""
-    record = Path(text) / "net.json"
+    record = Path(text) / NET
     if record.is_file():
-        found: dict[str, Any] = json.loads(record.read_text("utf-8"))
+        found = read_json(record)
         note = f", {found['note']}" if found["note"] else ""
         return f"{found['title']}{note}; {found['weights']}"
     part = text.rpartition(":")[2] if not Path(text).exists() else ""

@@ -50,6 +50,26 @@ def figure_5(comparison: Comparison) -> list[Row]:
     return rows
 
 
+def training(comparison: Comparison) -> list[Row]:
+    """What the conv nets learned from, how well they do on all validation images, what it cost."""
+    rows = [
+        [
+            "net", "train images", "epoch", "accuracy", "balanced", "ROC area",
+            "seconds per image and step", "peak memory, GB",
+        ]
+    ]  # fmt: skip
+    for name, r in comparison.results.get("training", {}).items():
+        seconds = r["seconds_per_image"]
+        rows.append(
+            [
+                name, f"{r['train']['target']} + {r['train']['others']}", str(r["epoch"]),
+                f"{r['accuracy']:.3f}", f"{r['balanced_accuracy']:.3f}", f"{r['roc_area']:.3f}",
+                f"{seconds:.2f}" if seconds else "", f"{r['peak_memory_gb']:.1f}",
+            ]
+        )  # fmt: skip
+    return rows
+
+
 def table_1(comparison: Comparison) -> list[Row]:
     """How far alterations move the last hidden layer: a row for each model."""
     sets = [name for name in FIGURE_5 if name in comparison.results["distances"]]
@@ -120,6 +140,7 @@ def write_report(comparison: Comparison) -> Path:
     folder = comparison.folder / "report"
     folder.mkdir(exist_ok=True)
     tables = {
+        "training": training(comparison),
         "accuracies": figure_5(comparison),
         "distances": table_1(comparison),
         "transfer": transfer_rows(comparison),
@@ -158,6 +179,7 @@ def write_results(comparison: Comparison, folder: Path, command: str) -> Path:
         "Balanced accuracies, of images rounded to 8 bits; budgets in grey levels of 255.\n"
     ]
     for title, rows in {
+        "Training of the conv nets": training(comparison),
         "Figure 5": figure_5(comparison),
         "Table 1: change of the last hidden layer": table_1(comparison),
         "Every attack against every model": transfer_rows(comparison),
@@ -207,6 +229,8 @@ def _pictures(comparison: Comparison, folder: Path) -> list[tuple[Path, str]]:
         drawn.append((figures.save(figure, folder / f"budget-{method}.png"), caption))
         for budget in budgets:
             at = [s for s, m, b in sets if (m, b) == (method, budget)]
+            if len(at) < 2:
+                continue
             figure = figures.transfer(comparison, models, at, method, budget)
             caption = f"Transfer of {method} attacks: rows made on, columns shown to."
             path = folder / f"transfer-{method}-{budget:g}.png"
@@ -238,6 +262,7 @@ def _page(
             f"<figcaption>{escape(caption)}</figcaption></figure>"
         )
     titles = {
+        "training": "Training of the conv nets",
         "accuracies": "Balanced accuracies (figure 5)",
         "distances": "Change of the last hidden layer (table 1)",
         "transfer": "Every attack against every model",
