@@ -163,7 +163,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     given.output.mkdir(parents=True, exist_ok=True)
     names = [run.name for run in given.runs]
-    told = shlex.join(["python", "tools/study_table.py", *names, "-o", "docs/study"])
+    place = given.output.name if given.output.is_absolute() else str(given.output)
+    told = shlex.join(["python", "tools/study_table.py", *names, "-o", place])
     told += " --figures" if given.figures else ""
     (given.output / "results.md").write_text(page(given.runs, analyses, told), encoding="utf-8")
     if given.figures:
