@@ -71,7 +71,9 @@ def iterations_help(accuracy: Sequence[tuple[int, float]], slack: float = 0.0) -
     )  # fmt: skip
 
 
-def white_box_wins(white: float, others: Mapping[str, float], slack: float = 0.0) -> Check:
+def white_box_wins(
+    white: float, others: Mapping[str, float], budget: float, slack: float = 0.0
+) -> Check:  # fmt: skip
     """No attack that did not see the gradient leaves less accuracy than the one that did.
 
     Parameters
@@ -80,13 +82,16 @@ def white_box_wins(white: float, others: Mapping[str, float], slack: float = 0.0
         Accuracy under the white-box attack.
     others : mapping
         Accuracy under transferred and black-box attacks of the same budget, by their source.
+    budget : float
+        In grey levels, for the text.
     slack : float
         Accuracy by which one of them may be stronger.
     """
     stronger = {name: value for name, value in others.items() if value < white - slack}
-    named = stronger or others
+    named = stronger or dict([min(others.items(), key=lambda item: item[1])])
     numbers = ", ".join(f"{name} {value:.3f}" for name, value in sorted(named.items()))
+    kind = "stronger" if stronger else "the strongest of the others"
     return Check(
-        "attacks from outside are never stronger than the white-box attack",
-        not stronger, f"white box {white:.3f}; {numbers}",
+        f"at {budget:g}, attacks from outside are never stronger than the white-box attack",
+        not stronger, f"white box {white:.3f}; {kind}: {numbers}",
     )  # fmt: skip

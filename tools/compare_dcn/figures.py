@@ -11,6 +11,7 @@ matplotlib.use("Agg")
 import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 
 from compare_dcn.comparison import FIGURE_5, ORIGINAL, Comparison, white_box_set
 
@@ -67,11 +68,9 @@ def against_budget(
                 panel.plot(
                     *zip(*known, strict=True), marker=MARKERS[index % 8], ms=5,
                     color=COLOURS[index % 8], lw=2.5 if own else 1.2, ls="-" if own else "--",
-                    label=f"{source} (white box)" if own else source,
                 )  # fmt: skip
         panel.set_title(f"attacked images shown to {model}", fontsize=9)
         panel.axhline(0.5, color="0.5", lw=0.8, ls=":")
-        panel.legend(fontsize=7, title="made on", title_fontsize=7)
         panel.set(ylim=(-0.03, 1.03))
     for panel in panels[-1]:
         panel.set_xlabel("largest change, grey levels of 255")
@@ -80,6 +79,14 @@ def against_budget(
     for panel in panels.flat[len(models) :]:
         panel.set_visible(False)
     figure.tight_layout()
+    keys = [
+        Line2D([], [], color=COLOURS[i % 8], marker=MARKERS[i % 8], ls="--", label=source)
+        for i, source in enumerate(sources)
+    ]
+    figure.legend(
+        handles=keys, ncols=min(4, len(keys)), loc="upper center", bbox_to_anchor=(0.5, 0),
+        title="made on (solid: on the model itself)",
+    )  # fmt: skip
     return figure
 
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import numpy as np
 
-from attack.checks import Check, success_rises, white_box_wins
 from compare_dcn import figures
 from compare_dcn.comparison import FIGURE_5, Comparison, white_box_set
+from compare_dcn.credibility import attacks_on_models, checks
 
 Row = list[str]
 
@@ -25,19 +25,6 @@ td, th { padding: .25em .7em; border-bottom: 1px solid #ccc; text-align: right; 
 td:first-child, th:first-child { text-align: left; }
 img { max-width: 100%; } figcaption { color: #444; } figure { margin: 1em 0 2em; }
 """
-
-
-def white_box_sets(comparison: Comparison) -> list[tuple[str, str, float]]:
-    """Source, method and budget of each set that attacks a model itself."""
-    models = sorted(comparison.results["models"], key=len, reverse=True)
-    found = []
-    for name in comparison.sets:
-        for model in models:
-            rest = re.fullmatch(r"-(.+)-([\d.]+)", name.removeprefix(model))
-            if name.startswith(model) and rest:
-                found.append((model, rest[1], float(rest[2])))
-                break
-    return found
 
 
 def figure_5(comparison: Comparison) -> list[Row]:
@@ -84,7 +71,7 @@ def transfer_rows(comparison: Comparison) -> list[Row]:
     """Every attacked set against every model, in one long table."""
     models = list(comparison.results["models"])
     rows = [["made on", "method", "largest change", *models]]
-    for source, method, budget in white_box_sets(comparison):
+    for source, method, budget in attacks_on_models(comparison):
         name = white_box_set(source, method, budget)
         cells = [f"{comparison.accuracy(name, model)[1]:.3f}" for model in models]
         rows.append([source, method, f"{budget:g}", *cells])
@@ -104,29 +91,6 @@ def costs(comparison: Comparison) -> list[Row]:
             ]
         )  # fmt: skip
     return rows
-
-
-def checks(comparison: Comparison) -> list[tuple[str, Check]]:
-    """Whether the robustness of each attacked model can be believed."""
-    sets = white_box_sets(comparison)
-    found = []
-    for model in comparison.results["models"]:
-        for method in dict.fromkeys(m for source, m, _ in sets if source == model):
-            own = [b for source, m, b in sets if (source, m) == (model, method)]
-            accuracy = {
-                b: comparison.accuracy(white_box_set(model, method, b), model)[0] for b in own
-            }
-            found.append((model, success_rises(accuracy)))
-            for budget in own:
-                others = {
-                    source: comparison.accuracy(white_box_set(source, m, budget), model)[0]
-                    for source, m, b in sets
-                    if b == budget and source != model
-                }
-                others = {name: a for name, a in others.items() if not np.isnan(a)}
-                if others:
-                    found.append((model, white_box_wins(accuracy[budget], others)))
-    return found
 
 
 def write_report(comparison: Comparison) -> Path:
@@ -167,7 +131,7 @@ def write_results(comparison: Comparison, folder: Path, command: str) -> Path:
         What wrote it, for the page.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    drawn = sorted((comparison.folder / "report").glob("*.png"))
+    drawn = sorted((comparison.folder / "report").glob("*.png"), key=_by_budget)
     kept = [path for path in drawn if path.stem != "samples"]
     for path in kept:
         shutil.copyfile(path, folder / path.name)
@@ -195,6 +159,13 @@ def write_results(comparison: Comparison, folder: Path, command: str) -> Path:
     return page
 
 
+def _by_budget(path: Path) -> tuple[str, float]:
+    """Figures by name, and those of one kind by their budget."""
+    kind, _, budget = path.stem.rpartition("-")
+    number = re.fullmatch(r"[\d.]+", budget)
+    return (kind, float(budget)) if number else (path.stem, 0.0)
+
+
 def check_rows(comparison: Comparison) -> list[Row]:
     """The checks as a table."""
     rows = [["model", "what ought to hold", "holds", "found"]]
@@ -205,7 +176,7 @@ def check_rows(comparison: Comparison) -> list[Row]:
 def _pictures(comparison: Comparison, folder: Path) -> list[tuple[Path, str]]:
     """Draw what there is; each figure with its caption."""
     models = list(comparison.results["models"])
-    sets = white_box_sets(comparison)
+    sets = attacks_on_models(comparison)
     drawn = [
         (
             figures.save(figures.accuracies(comparison, models), folder / "accuracies.png"),
@@ -221,12 +192,13 @@ def _pictures(comparison: Comparison, folder: Path) -> list[tuple[Path, str]]:
     for method in dict.fromkeys(m for _, m, _ in sets):
         sources = list(dict.fromkeys(s for s, m, _ in sets if m == method))
         budgets = sorted({b for _, m, b in sets if m == method})
-        figure = figures.against_budget(comparison, models, sources, method, budgets)
-        caption = (
-            f"Accuracy against the budget of the attack ({method}). Solid: the model attacks "
-            "itself; dashed: images made on another model."
-        )
-        drawn.append((figures.save(figure, folder / f"budget-{method}.png"), caption))
+        if len(sources) > 1:
+            figure = figures.against_budget(comparison, models, sources, method, budgets)
+            caption = (
+                f"Accuracy against the budget of the attack ({method}). Solid: the model attacks "
+                "itself; dashed: images made on another model."
+            )
+            drawn.append((figures.save(figure, folder / f"budget-{method}.png"), caption))
         for budget in budgets:
             at = [s for s, m, b in sets if (m, b) == (method, budget)]
             if len(at) < 2:
