@@ -171,6 +171,8 @@ def test_noise_has_the_mean_and_deviation_of_each_perturbation(rng: np.random.Ge
     attacked = original.altered(pixels + shift + spread * rng.choice([-1, 1], pixels.shape))
     noise = noise_like(original, attacked).pixels - pixels
     assert noise.mean(axis=(1, 2, 3)) == pytest.approx([3, -8], abs=0.2)
+    both = noise_like(original, attacked, onto=attacked).pixels - attacked.pixels
+    assert np.abs(both - noise).max() <= 1  # the same noise, on other pixels, rounded anew
     # Rounding to whole grey levels adds a twelfth to the variance.
     assert noise.var(axis=(1, 2, 3)) == pytest.approx([25 + 1 / 12, 1 + 1 / 12], rel=0.05)
 

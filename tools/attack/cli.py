@@ -59,7 +59,8 @@ def attack(
         Path | None, typer.Option(help="Attacked set whose mean and deviation noise takes.")
     ] = None,
     source: Annotated[
-        Path | None, typer.Option(help="Images that a universal perturbation is made on.")
+        Path | None,
+        typer.Option(help="Images that universal is made on, or the reference of noise."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0)] = 0,
     batch: Annotated[int | None, typer.Option(min=1, help="Images side by side.")] = None,

@@ -8,20 +8,25 @@ from PIL import Image
 from attack.images import ImageSet
 
 
-def noise_like(original: ImageSet, attacked: ImageSet, seed: int = 0) -> ImageSet:
-    """Originals with Gaussian noise of the mean and deviation of each image's own perturbation.
+def noise_like(
+    original: ImageSet, attacked: ImageSet, seed: int = 0, onto: ImageSet | None = None
+) -> ImageSet:  # fmt: skip
+    """Images with Gaussian noise of the mean and deviation of each image's own perturbation.
 
     Parameters
     ----------
     original, attacked : ImageSet
         The same images before and after an attack.
     seed : int
+    onto : ImageSet, optional
+        What the noise is added to, such as the attacked images; the originals by default.
     """
     change = attacked.pixels - original.pixels
     mean = change.mean(axis=(1, 2, 3), keepdims=True)
     deviation = change.std(axis=(1, 2, 3), keepdims=True)
     drawn = np.random.default_rng(seed).standard_normal(change.shape)
-    return original.altered(original.pixels + mean + deviation * drawn)
+    onto = original if onto is None else onto
+    return onto.altered(onto.pixels + mean + deviation * drawn)
 
 
 def low_pass(images: ImageSet) -> ImageSet:

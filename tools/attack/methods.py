@@ -32,7 +32,8 @@ class Request:
     reference : ImageSet, optional
         The attacked images whose perturbation "noise" imitates.
     source : ImageSet, optional
-        The images that "universal" is made on; those it is applied to by default.
+        The images that "universal" is made on, or that the reference of "noise" was made from;
+        those that are altered by default.
     """
 
     method: str
@@ -69,13 +70,14 @@ def _estimated(model: Differentiable, images: ImageSet, request: Request) -> Fou
 
 
 def _noise(model: Differentiable | None, images: ImageSet, request: Request) -> Found:
-    reference = request.reference
-    if reference is None or reference.names != images.names:
+    reference, origin = request.reference, request.source or images
+    if reference is None or not reference.names == origin.names == images.names:
         raise neurosim.RequestError(
             "noise imitates an attack on the very images: give the attacked set, of the same file "
-            "names, by --reference"
+            "names, by --reference (and what it was made from by --source, if that is not --images)"
         )
-    return noise_like(images, reference, request.budget.seed), {"seed": request.budget.seed}
+    seed = request.budget.seed
+    return noise_like(origin, reference, seed, images), {"seed": seed}
 
 
 def _low_pass(model: Differentiable | None, images: ImageSet, request: Request) -> Found:

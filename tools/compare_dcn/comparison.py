@@ -24,13 +24,13 @@ from attack.models import open_model
 from compare_dcn.record import NET, read_json, write_json
 
 ORIGINAL = "original"
-#: The attack of Springer et al. 2018: five steps of 4 grey levels, 12 at most; its two controls,
-#: and all three after a low-pass filter.
+#: The attack of Springer et al. 2018: five steps of 4 grey levels, 12 at most; noise as large, on
+#: the originals and on the attacked images; originals, attacked and noisy ones, low-pass filtered.
 PAPER = Budget(epsilon=12, step=4, iterations=5)
-ADVERSARIAL, NOISE = "adversarial", "noise"
+ADVERSARIAL, NOISE, BOTH = "adversarial", "noise", "noise-adversarial"
 FILTERED = {"low-pass": ORIGINAL, "low-pass-adversarial": ADVERSARIAL, "low-pass-noise": NOISE}
 #: Sets of figure 5, in its order.
-FIGURE_5 = (ORIGINAL, ADVERSARIAL, NOISE, *FILTERED)
+FIGURE_5 = (ORIGINAL, ADVERSARIAL, NOISE, BOTH, *FILTERED)
 RESULTS = "results.json"
 
 Tell = Callable[[str], None]
@@ -128,7 +128,9 @@ class Comparison:
         if not self.has(ADVERSARIAL):
             return
         reference = self.images(ADVERSARIAL)
-        self.make(NOISE, None, Request("noise", PAPER, reference=reference), ORIGINAL)
+        noise = Request("noise", PAPER, reference=reference, source=self.images(ORIGINAL))
+        self.make(NOISE, None, noise, ORIGINAL)
+        self.make(BOTH, None, noise, ADVERSARIAL)
         for name, base in FILTERED.items():
             self.make(name, None, Request("low-pass", PAPER), base)
 
