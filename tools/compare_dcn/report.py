@@ -13,7 +13,13 @@ from pathlib import Path
 import numpy as np
 
 from compare_dcn import figures
-from compare_dcn.comparison import FIGURE_5, Comparison, white_box_set
+from compare_dcn.comparison import (
+    ADVERSARIAL,
+    FIGURE_5,
+    NOISE,
+    Comparison,
+    white_box_set,
+)
 from compare_dcn.credibility import attacks_on_models, checks
 
 Row = list[str]
@@ -207,7 +213,7 @@ def _pictures(comparison: Comparison, folder: Path) -> list[tuple[Path, str]]:
             caption = f"Transfer of {method} attacks: rows made on, columns shown to."
             path = folder / f"transfer-{method}-{budget:g}.png"
             drawn.append((figures.save(figure, path), caption))
-    shown = [name for name in comparison.sets if name in FIGURE_5[1:4]]
+    shown = [name for name in (ADVERSARIAL, NOISE, "low-pass") if name in comparison.sets]
     shown += [white_box_set(s, m, b) for s, m, b in sets if b == max(x[2] for x in sets)][:1]
     if shown:
         figure = figures.samples(comparison, shown[:4])
