@@ -34,16 +34,21 @@ def mix_seven(lines, size, sums):
     y0, y1, y2, y3, y4, y5, y6 = sums
     real = x0.dtype.type
     half, two, four, five, six = real(0.5), real(2), real(4), real(5), real(6)
-    one_half, two_half, three_half, four_half = real(1.5), real(2.5), real(3.5), real(4.5)
+    one_and_half, two_and_half, three_and_half, four_and_half = (
+        real(1.5),
+        real(2.5),
+        real(3.5),
+        real(4.5),
+    )
     for i in range(size):
         a, b, c, d, e = x1[i], x2[i], x3[i], x4[i], x5[i]
-        y0[i] = four * a - two * x0[i] + two_half * b - five * c - half * d + e
-        y1[i] = two * (a - b) - four_half * c + half * d + e
-        y2[i] = six * b - two * a - three_half * c - one_half * d + e
-        y3[i] = a + one_half * (d - b) - two * c + e
-        y4[i] = two_half * (b - d) - a + e
+        y0[i] = four * a - two * x0[i] + two_and_half * b - five * c - half * d + e
+        y1[i] = two * (a - b) - four_and_half * c + half * d + e
+        y2[i] = six * b - two * a - three_and_half * c - one_and_half * d + e
+        y3[i] = a + one_and_half * (d - b) - two * c + e
+        y4[i] = two_and_half * (b - d) - a + e
         y5[i] = four * a - five * c + e
-        y6[i] = four * b - two * a + two_half * c - five * d - half * e + x6[i]
+        y6[i] = four * b - two * a + two_and_half * c - five * d - half * e + x6[i]
 
 
 @njit(**OPTIONS)
