@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
@@ -15,8 +16,14 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory, images: Path) -> Path:
-    """The output folder of a small bimodal network trained on them."""
-    out = tmp_path_factory.mktemp("trained") / "run"
+def learned(tmp_path_factory: pytest.TempPathFactory, images: Path) -> Path:
+    """The output folder of a small bimodal network trained on them; tests take ``trained``."""
+    out = tmp_path_factory.mktemp("learned") / "run"
     neurosim.run(neurosim.loads(params(images)), out).close()
     return out
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory, learned: Path) -> Path:
+    """A copy of it for each file of tests: what one of them codes is kept there."""
+    return Path(shutil.copytree(learned, tmp_path_factory.mktemp("trained") / "run"))
