@@ -40,18 +40,16 @@ def _choices(plan: Plan) -> list[str]:
     for op in plan.step:
         if not op.when.always or op.at not in ("every", "rest"):
             continue
-        if op.kind in ("gather", "gather_winograd"):
+        if op.kind == "gather":
             geometry = op.scalars["geometry"]
             plain, rule = count_text(geometry.multiply_adds), best(geometry)
-            if op.kind == "gather_winograd":
-                rule = op.scalars["rule"]
-                lines.append(
-                    f"{op.name}: short convolutions worth {count_text(rule.work)} multiply-adds "
-                    f"instead of {plain}"
-                )
-                continue
             other = f"; by short convolutions {count_text(rule.work)}" if rule else ""
             lines.append(f"{op.name}: one product of {plain} multiply-adds{other}")
+        elif op.kind == "gather_winograd":
+            lines.append(
+                f"{op.name}: short convolutions worth {count_text(op.scalars['rule'].work)} "
+                f"multiply-adds instead of {count_text(op.scalars['geometry'].multiply_adds)}"
+            )
         elif op.kind == "lateral":
             lines.append(f"{op.name}: inner products of the active atoms, no error is made")
     return [f"{'drives' if i == 0 else '':<9}{line}" for i, line in enumerate(lines)]

@@ -10,7 +10,10 @@ import numpy as np
 from attack.checks import Check, iterations_help, success_rises, white_box_wins
 from compare_dcn.comparison import Comparison, white_box_set
 
-#: Attacks that ask for scores only.
+#: Attacks that see the gradient, those of them that take steps on each image, and one that asks
+#: for scores only.
+WHITE_BOX = ("single-step", "iterated", "projected", "universal")
+STEPS = ("iterated", "projected")
 BLACK_BOX = ("estimated",)
 #: One image of some eighty: what starts and roundings decide.
 SLACK = 0.02
@@ -26,7 +29,7 @@ def attacks_on_models(comparison: Comparison) -> list[Attack]:
     for name in comparison.sets:
         for model in models:
             rest = re.fullmatch(r"-(.+)-([\d.]+)", name.removeprefix(model))
-            if name.startswith(model) and rest:
+            if name.startswith(model) and rest and rest[1] in WHITE_BOX + BLACK_BOX:
                 found.append((model, rest[1], float(rest[2])))
                 break
     order = list(comparison.results["models"])
@@ -38,13 +41,12 @@ def checks(comparison: Comparison) -> list[tuple[str, Check]]:
     attacks = attacks_on_models(comparison)
     found: list[tuple[str, Check]] = []
     for model in comparison.results["models"]:
-        own = [a for a in attacks if a[0] == model and a[1] not in BLACK_BOX]
-        for method in dict.fromkeys(m for _, m, _ in own):
-            accuracy = {a[2]: _accuracy(comparison, a, model) for a in own if a[1] == method}
-            if len(accuracy) > 1:
-                found.append((model, success_rises(accuracy)))
-        for budget in sorted({a[2] for a in own}):
-            at = [a for a in own if a[2] == budget]
+        own = [a for a in attacks if a[0] == model and a[1] in WHITE_BOX]
+        by_budget = {b: [a for a in own if a[2] == b] for b in sorted({a[2] for a in own})}
+        if len(by_budget) > 1:
+            strongest = {b: _strongest(comparison, at, model) for b, at in by_budget.items()}
+            found.append((model, success_rises(strongest)))
+        for at in by_budget.values():
             found += [(model, check) for check in _at_budget(comparison, model, at, attacks)]
     return found
 
@@ -55,8 +57,10 @@ def _at_budget(
     """Checks of one model at one budget."""
     made = []
     budget = own[0][2]
-    by_iterations = [(_iterations(comparison, a), _accuracy(comparison, a, model)) for a in own]
-    if len(own) > 1:
+    by_iterations = [
+        (_iterations(comparison, a), _accuracy(comparison, a, model)) for a in own if a[1] in STEPS
+    ]
+    if len(by_iterations) > 1:
         made.append(iterations_help(by_iterations, SLACK))
     outside = {
         f"{source}, {method}": _accuracy(comparison, (source, method, budget), model)
@@ -65,8 +69,13 @@ def _at_budget(
     }
     outside = {name: a for name, a in outside.items() if not np.isnan(a)}
     if outside:
-        made.append(white_box_wins(min(a for _, a in by_iterations), outside, budget))
+        made.append(white_box_wins(_strongest(comparison, own, model), outside, budget))
     return made
+
+
+def _strongest(comparison: Comparison, own: Sequence[Attack], model: str) -> float:
+    """Accuracy under the strongest of some attacks."""
+    return min(_accuracy(comparison, attack, model) for attack in own)
 
 
 def _accuracy(comparison: Comparison, attack: Attack, model: str) -> float:
