@@ -54,6 +54,16 @@ def analyze(
     mirror: Annotated[
         bool, typer.Option("--mirror", help="Fit the readout on mirrored training images too.")
     ] = False,
+    zoom: Annotated[
+        list[float] | None,
+        typer.Option(
+            metavar="FACTOR",
+            min=0.5,
+            max=2,
+            help="Also read out the mean over looks at each image: as it is and enlarged by this "
+            "factor, mirrored too; repeat.",
+        ),
+    ] = None,
     steps: Annotated[
         int | None, typer.Option(help="Steps per image; as trained by default.", min=1)
     ] = None,
@@ -93,6 +103,7 @@ def analyze(
     options: dict[str, Any] = {
         "train": train, "validation": validation, "altered": altered or (), "target": target,
         "layer": layer, "baselines": baselines, "random": random, "mirror": mirror,
+        "zooms": zoom or (),
         "settings": Settings(steps=steps, nbatch=batch, solver=solver, tolerance=tolerance),
         "seed": seed, "backend": backend, "threads": threads,
     }  # fmt: skip

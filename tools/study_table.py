@@ -65,6 +65,7 @@ def targets(analyses: Sequence[Any]) -> list[tuple[str, str, list[float]]]:
         if all(f"{name}-face" in found.selectivity for found in analyses):
             alone = [found.of_neuron(f"{name}-face", "balanced") for found in analyses]
             rows.append((f"best neuron, {name}", "", alone))
+    rows += looks(analyses)
     rows.append(("ROC area of the readout", "", [s[VALIDATION].auc for s in top]))
     rows.append(("accuracy", "", [s[VALIDATION].accuracy_tuned for s in top]))
     index = analyses[0].target_index
@@ -79,6 +80,22 @@ def targets(analyses: Sequence[Any]) -> list[tuple[str, str, list[float]]]:
         areas = [done.evidence_auc for done in recalled]
         rows.append(("the name recalled from the face: ROC area", "", areas))
     rows.append(("neurons that no face excites", "at most 0.05", [silent(a) for a in analyses]))
+    return rows
+
+
+def looks(analyses: Sequence[Any]) -> list[tuple[str, str, list[float]]]:
+    """The same of the readout that looks several times, where every run has it."""
+    found = [analysis.readouts.get("top-looks") for analysis in analyses]
+    if not all(found):
+        return []
+    what = found[0].features.partition(", ")[2]
+    scores = [readout.scores for readout in found]
+    best = [s[VALIDATION].balanced_tuned for s in scores]
+    rows = [(f"{what}: balanced accuracy", "at least 0.95", best)]
+    for name in analyses[0].altered:
+        drop = [s[VALIDATION].balanced_tuned - s[name].balanced_tuned for s in scores]
+        rows.append((f"{what}: drop, {name}", "at most 0.01", drop))
+    rows.append((f"{what}: ROC area", "", [s[VALIDATION].auc for s in scores]))
     return rows
 
 

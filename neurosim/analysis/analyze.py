@@ -29,7 +29,7 @@ from neurosim.analysis.results import (
 )
 from neurosim.analysis.selectivity import correlation, mean_responses, selectivity
 from neurosim.coding.encode import Report, coding_experiment, encode, seen
-from neurosim.coding.network import Settings
+from neurosim.coding.network import Settings, check_zoom
 from neurosim.coding.trained import Trained, open_trained
 from neurosim.errors import RequestError
 from neurosim.network import image_input, levels, name_inputs, top_level
@@ -81,7 +81,7 @@ class _Study:
     def codes(self, part: Part, layer: str, shown: str = "face", **changes: Any) -> csr_array:
         """Codes of the images of a part, in its order."""
         trained: Trained = changes.pop("trained", self.trained)
-        suffix = "".join(f"_{key}" for key, value in changes.items() if value)
+        suffix = "".join(_suffix(key, value) for key, value in changes.items())
         images = replace(part.images, name=part.images.name + suffix)
         key = (trained.folder, images.name, shown, layer)
         if key not in self._codes:
@@ -109,6 +109,7 @@ def analyze(
     baselines: bool = False,
     random: str | Path | None = None,
     mirror: bool = False,
+    zooms: Sequence[float] = (),
     settings: Settings | None = None,
     seed: int = 0,
     report: Report | None = None,
@@ -116,6 +117,8 @@ def analyze(
     **options: Any,
 ) -> Analysis:
     """Analyse the codes of all sets into ``RUN/analysis.h5``; see :func:`neurosim.analyze`."""
+    for zoom in zooms:
+        check_zoom(zoom)
     trained = open_trained(run)
     top = top_level(trained.network, layer)
     other = None if random is None else _alike(random, trained, top)
@@ -131,6 +134,8 @@ def analyze(
     responses, alike = _responses(study)
     study.tell("readout")
     readouts = {"top-face": _readout(study, target, mirror)}
+    if zooms:
+        readouts["top-looks"] = _looks(study, target, zooms)
     if baselines or other is not None:
         readouts |= _baselines(study, target, other)
     shape = trained.network.layers[top].shape
@@ -146,6 +151,13 @@ def analyze(
     )  # fmt: skip
     write_analysis(run, found, {"neurosim_version": version("neurosim")})
     return found
+
+
+def _suffix(setting: str, value: Any) -> str:
+    """What a set that is coded in another way is called by."""
+    if setting == "zoom":
+        return "" if value == 1 else f"_zoom{value:g}"
+    return f"_{setting}" if value else ""
 
 
 def _alike(run: str | Path, trained: Trained, layer: str) -> Trained:
@@ -208,13 +220,13 @@ def _activity(study: _Study, neuron: int) -> dict[str, np.ndarray]:
 
 def _scored(
     study: _Study, what: str, target: str, features: dict[str, np.ndarray], groups: int = 1,
-    components: int | None = None,
+    components: int | None = None, judged: np.ndarray | None = None,
 ) -> Readout:  # fmt: skip
     """A readout of features by set; those of train may come in several versions."""
     truth = {name: study.parts.target(name, target) for name in study.parts.all}
     others = {name: (x, truth[name]) for name, x in features.items() if name != TRAIN}
     tiled = np.tile(truth[TRAIN], groups)
-    return readout(what, features[TRAIN], tiled, others, groups, components, study.copies)
+    return readout(what, features[TRAIN], tiled, others, groups, components, study.copies, judged)
 
 
 def _readout(study: _Study, target: str, mirror: bool) -> Readout:
@@ -225,6 +237,23 @@ def _readout(study: _Study, target: str, mirror: bool) -> Readout:
         more = study.codes(parts[TRAIN], study.layer, mirrored=True).toarray()
         features[TRAIN] = np.concatenate([features[TRAIN], more])
     return _scored(study, study.layer, target, features, 2 if mirror else 1)
+
+
+def _looks(study: _Study, target: str, zooms: Sequence[float]) -> Readout:
+    """The readout of the mean over looks at each image: enlarged by factors, and mirrored."""
+    features: dict[str, np.ndarray] = {}
+    looks = [(z, turned) for z in dict.fromkeys((1.0, *zooms)) for turned in (False, True)]
+    codes: dict[str, list[np.ndarray]] = {}
+    for name, part in study.parts.all.items():
+        codes[name] = [
+            study.codes(part, study.layer, zoom=zoom, mirrored=turned).toarray()
+            for zoom, turned in looks
+        ]
+        features[name] = np.mean(codes[name], axis=0)
+    judged = features[TRAIN]
+    features[TRAIN] = np.concatenate(codes[TRAIN])
+    what = f"{study.layer}, {len(looks)} looks"
+    return _scored(study, what, target, features, len(looks), judged=judged)
 
 
 def _baselines(study: _Study, target: str, other: Trained | None) -> dict[str, Readout]:

@@ -51,6 +51,7 @@ def fit(
     components: int | None = None,
     copies: np.ndarray | None = None,
     seed: int = 0,
+    judged: np.ndarray | None = None,
 ) -> Fitted:
     """Fit a linear support vector machine, its C and its threshold.
 
@@ -75,6 +76,10 @@ def fit(
         into one fold, for a machine that has learned one copy finds the other too well.
     seed : int
         Of the folds and of the components.
+    judged : ndarray, optional
+        (image, feature), one version only: what the machine will decide on, and C and the
+        threshold are chosen by; the first version by default. The mean over versions makes it
+        the mean of their decisions.
 
     Raises
     ------
@@ -95,21 +100,21 @@ def fit(
     for inside, outside in splits.split(single[:, None], single, alike):
         rows = np.concatenate([inside + len(single) * g for g in range(groups)])
         parts.append((_Space(features[rows], components, seed), target[rows], outside))
-    cost, decision = _cross_validated(parts, features, single)
+    cost, decision = _cross_validated(parts, features if judged is None else judged, single)
     threshold, balanced = best_threshold(decision[:, None], single)
     machine = _Space(features, components, seed).machine(target, cost)
     return replace(machine, threshold=float(threshold[0]), cross_validated=float(balanced[0]))
 
 
 def _cross_validated(
-    parts: list[tuple[_Space, np.ndarray, np.ndarray]], features: np.ndarray, single: np.ndarray
+    parts: list[tuple[_Space, np.ndarray, np.ndarray]], judged: np.ndarray, single: np.ndarray
 ) -> tuple[float, np.ndarray]:
     """The C whose decisions on images outside each fold have the largest area, and these."""
     best: tuple[float, float, np.ndarray] | None = None
     for cost in COSTS:
         decision = np.empty(len(single))
         for space, truth, outside in parts:
-            decision[outside] = space.machine(truth, cost).decide(features[outside])
+            decision[outside] = space.machine(truth, cost).decide(judged[outside])
         area = float(roc_auc_score(single, decision))
         if best is not None and area < best[0]:
             break
@@ -161,6 +166,7 @@ def readout(
     groups: int = 1,
     components: int | None = None,
     copies: np.ndarray | None = None,
+    judged: np.ndarray | None = None,
 ) -> Readout:
     """Fit on train and score on every other set.
 
@@ -172,10 +178,10 @@ def readout(
         (image, feature) and bool (image,).
     others : dict
         By set: features and target of its images.
-    groups, components, copies
+    groups, components, copies, judged
         As in :func:`fit`.
     """
-    fitted = fit(train, target, groups, components, copies)
+    fitted = fit(train, target, groups, components, copies, judged=judged)
     scores = {
         name: score(fitted.decide(features), truth, fitted.threshold)
         for name, (features, truth) in others.items()

@@ -273,7 +273,8 @@ class Analysis:
         float32 (class,): correlation over units of the mean response by face with that by name;
         NaN without names or where one of them is constant.
     readouts : dict of str to Readout
-        ``"top-face"`` (the layer's codes of faces alone) and, where they were asked for, the
+        ``"top-face"`` (the layer's codes of faces alone) and, where they were asked for,
+        ``"top-looks"`` (the mean code over looks at each image) and the
         baselines ``"pixels"``, ``"pca-128"``, ``"pca-512"``, ``"pooled"`` (the level above the
         image, largest activity in cells of positions) and ``"random"`` (the layer with random
         weights).

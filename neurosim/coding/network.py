@@ -18,6 +18,8 @@ _LEANS_ON = (
     "preLayerName", "postLayerName", "originalConnName", "inputLayerName",
     "labelSource",
 )  # fmt: skip
+#: Least and largest enlargement of images, as for the key `zoom`.
+ZOOMS = (0.5, 2.0)
 #: A change interval that no run reaches: one orientation for all displays.
 _NEVER = 1_000_000_000
 
@@ -40,6 +42,8 @@ class Settings:
         End a presentation once the energy's relative change per step stays below this; 0: never.
     mirrored : bool
         Show each image from right to left.
+    zoom : float
+        Show each image enlarged around its middle by this factor, 0.5 to 2; 1: as it is.
     untrained : bool
         Keep the random weights that the training began with.
     """
@@ -50,6 +54,7 @@ class Settings:
     solver: bool = False
     tolerance: float = 0.0
     mirrored: bool = False
+    zoom: float = 1.0
     untrained: bool = False
 
 
@@ -64,6 +69,12 @@ def check_shown(network: Network, shown: str) -> None:
     coded = {c.child for codings in levels(network).values() for c in codings}
     if shown != "name" and image not in coded:
         raise RequestError(f'shown = "{shown}": no level codes "{image}"; show it "name"')
+
+
+def check_zoom(zoom: float) -> None:
+    """Raise where an enlargement is out of range."""
+    if not ZOOMS[0] <= zoom <= ZOOMS[1]:
+        raise RequestError(f"zoom = {zoom:g}; it must be {ZOOMS[0]:g} to {ZOOMS[1]:g}")
 
 
 def display_steps(network: Network, settings: Settings) -> int:
@@ -99,6 +110,7 @@ def coding_model(
         What is asked for does not fit the network.
     """
     check_shown(network, settings.shown)
+    check_zoom(settings.zoom)
     model = network.model
     image = image_input(network)
     missing = {"face": name_inputs(network), "name": [image], "both": []}[settings.shown]
@@ -196,6 +208,8 @@ def _showing(spec: LayerSpec, settings: Settings, period: float, path: str) -> L
         "jitterChangeInterval": 0,
         "convergenceTolerance": settings.tolerance,
     }
+    if settings.zoom != 1:
+        changes["zoom"] = settings.zoom
     if settings.mirrored:
         changes |= {
             "jitterChangeInterval": _NEVER,

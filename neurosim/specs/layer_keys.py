@@ -235,6 +235,9 @@ class InputKeys(LayerSpec):
     offsetAnchor: Anchor = key("tl", "Corner or edge the input is held by.")
     offsetX: Integer = key(0, "Shift of the input to the left.", unit="pixel")
     offsetY: Integer = key(0, "Shift of the input upwards.", unit="pixel")
+    zoom: Number = key(
+        1.0, "Enlarge the input around its middle; below 1, its edge is repeated.", ge=0.5, le=2
+    )
     jitterChangeInterval: Integer = key(0, "Displays (or steps) between random shifts; 0: none.")
     jitterChangeIntervalUnit: JitterUnit = key("displayPeriod", "What it counts.", when=_JITTERS)
     maxShiftX: Integer = key(0, "Largest random shift.", unit="pixel", when=_JITTERS, ge=0)

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from neurosim.errors import RequestError, StimulusError
 from neurosim.stimuli.kept import keep_mean, load_mean, mean_file
-from neurosim.stimuli.resize import fit_size, rescale
+from neurosim.stimuli.resize import fit_size, rescale, zoomed
 
 GREY_WEIGHTS = np.array([0.30, 0.59, 0.11], np.float32)
 
@@ -23,7 +23,7 @@ _CHOICES = {
 
 @dataclass(frozen=True)
 class FitSpec:
-    """How a frame becomes a layer; the names and defaults are PetaVision's keys.
+    """How a frame becomes a layer; names and defaults are PetaVision's keys, but for ``zoom``.
 
     Parameters
     ----------
@@ -31,6 +31,9 @@ class FitSpec:
         Pixels by which the window moves right and down over the image.
     offsetAnchor
         Two letters, ``t c b`` and ``l c r``: where image and layer are aligned.
+    zoom
+        Factor by which the image is enlarged around its middle before all else, at its own
+        size; below 1 it shrinks, and its edge pixels are repeated around it.
     autoResizeFlag
         Resize to the layer, with the aspect ratio kept.
     aspectRatioAdjustment
@@ -61,6 +64,7 @@ class FitSpec:
     offsetX: int = 0
     offsetY: int = 0
     offsetAnchor: str = "tl"
+    zoom: float = 1.0
     autoResizeFlag: bool = False
     aspectRatioAdjustment: str = "crop"
     interpolationMethod: str = "bicubic"
@@ -196,6 +200,8 @@ def _placed(
         image = convert_colour(image, nf)
     elif image.shape[2] != nf:
         raise StimulusError(f"a frame of {image.shape[2]} features for a layer with nf = {nf}")
+    if spec.zoom != 1:
+        image = zoomed(image, spec.zoom, spec.interpolationMethod.lower())
     shift = jitter.y - spec.offsetY, jitter.x - spec.offsetX
     if image.shape[:2] == (ny, nx) and shift == (0, 0):
         data, region = image, np.ones((ny, nx), bool)

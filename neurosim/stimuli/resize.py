@@ -150,3 +150,25 @@ def rescale(
         return image
     top, left = anchored(anchor[0], tall, height), anchored(anchor[1], wide, width)
     return place(image, height, width, max(top, 0), max(left, 0))
+
+
+def zoomed(image: NDArray[np.float32], zoom: float, method: str) -> NDArray[np.float32]:
+    """Return the middle ``1 / zoom`` of an image, at the image's size.
+
+    Parameters
+    ----------
+    image
+        float32 ``(y, x, feature)``.
+    zoom
+        Above 1 the border is cut; below 1 the edge pixels are repeated around the image.
+    method
+        As for :func:`resample`.
+    """
+    size = image.shape[:2]
+    for axis in (0, 1):
+        whole = image.shape[axis]
+        wanted = max(1, round(whole / zoom))
+        start = (whole - wanted) // 2
+        index = np.clip(np.arange(start, start + wanted), 0, whole - 1)
+        image = np.take(image, index, axis=axis)
+    return resample(image, size, (0, size[0]), (0, size[1]), method)

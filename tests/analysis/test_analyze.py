@@ -61,6 +61,7 @@ def found(run: Path, sets: Path) -> Analysis:
         target=TARGET,
         baselines=True,
         mirror=True,
+        zooms=[1.25],
         threads=1,
     )
 
@@ -105,8 +106,30 @@ def test_readouts_are_what_their_weights_say(run: Path, found: Analysis) -> None
         assert score.balanced_tuned == balanced_accuracy_score(
             target, score.decision >= np.float32(top.threshold)
         )
-    assert set(found.readouts) == {"top-face", "pixels", "pca-128", "pca-512", "pooled", "random"}
+    baselines = {"pixels", "pca-128", "pca-512", "pooled", "random"}
+    assert set(found.readouts) == {"top-face", "top-looks", *baselines}
     assert all(set(r.scores) == {"validation", "noisy"} for r in found.readouts.values())
+
+
+def test_several_looks_decide_by_their_mean(run: Path, found: Analysis) -> None:
+    looks = found.readouts["top-looks"]
+    assert looks.features == "P1, 4 looks"
+    codes = []
+    for suffix in ("", "_mirrored", "_zoom1.25", "_zoom1.25_mirrored"):
+        with open_codes(run, f"noisy{suffix}") as one:
+            codes.append(one.dense("P1").astype(np.float64))
+    assert all(np.abs(one - codes[0]).max() > 0.01 for one in codes[1:])
+    decision = ((np.mean(codes, axis=0) - looks.center) / looks.scale) @ looks.weights + looks.bias
+    assert np.allclose(decision, looks.scores["noisy"].decision, atol=1e-4)
+
+
+def test_zooms_that_show_nothing_are_refused(run: Path, sets: Path, call: Call) -> None:
+    before = (run / "analysis.h5").read_bytes()
+    with pytest.raises(RequestError, match=r"zoom = 3; it must be 0.5 to 2"):
+        neurosim.analyze(run, validation=sets / "validation", zooms=[3.0], threads=1)
+    status, _, said = call(run, "--zoom", "3")
+    assert status == 2 and "'--zoom'" in said and "less than or equal to 2" in said
+    assert (run / "analysis.h5").read_bytes() == before
 
 
 def test_what_is_learned_is_found(found: Analysis) -> None:

@@ -80,6 +80,18 @@ def test_versions_of_an_image_stay_in_one_fold(rng: np.random.Generator) -> None
     assert told.cross_validated < 0.75
 
 
+def test_a_readout_of_several_looks_is_judged_by_their_mean(rng: np.random.Generator) -> None:
+    """Looks whose noise is their own: their mean decides better than one of them."""
+    signal, target = gaussians(rng, 200, 0.25, 4)
+    looks = [signal + rng.normal(size=signal.shape) * 2 for _ in range(8)]
+    every, truth = np.concatenate(looks), np.tile(target, 8)
+    one = fit(every, truth, groups=8)
+    mean = fit(every, truth, groups=8, judged=np.mean(looks, axis=0))
+    assert mean.cross_validated > one.cross_validated + 0.05
+    decisions = np.mean([mean.decide(look) for look in looks], axis=0)
+    np.testing.assert_allclose(mean.decide(np.mean(looks, axis=0)), decisions, atol=1e-9)
+
+
 def test_the_interval_covers_what_more_images_would_show(rng: np.random.Generator) -> None:
     """A classifier that is right for 80 %: the interval holds that in most of 100 small sets."""
     target = np.arange(200) < 100

@@ -209,6 +209,28 @@ def test_jitter_shifts_then_mirrors() -> None:
     np.testing.assert_array_equal(flipped, image[::-1])
 
 
+@pytest.mark.parametrize("method", ["bicubic", "nearestneighbor"])
+def test_zoom_looks_at_the_middle_and_keeps_the_size(method: str, rng: np.random.Generator) -> None:
+    image = rng.random((8, 12, 3)).astype("f4")
+    spec = FitSpec(zoom=2, interpolationMethod=method)
+    near = fit_frame(image, spec, 8, 12, 3)
+    # Corner pixels map to corner pixels: those of the middle half.
+    np.testing.assert_allclose(near[:: 8 - 1, :: 12 - 1], image[2:6:3, 3:9:5], atol=1e-6)
+    away = fit_frame(image, FitSpec(zoom=0.5, interpolationMethod="nearestneighbor"), 8, 12, 3)
+    np.testing.assert_array_equal(away[:2, :3], np.broadcast_to(image[0, 0], (2, 3, 3)))
+    np.testing.assert_array_equal(away[-2:, -3:], np.broadcast_to(image[-1, -1], (2, 3, 3)))
+    flat = fit_frame(np.full((8, 12, 1), 0.3, "f4"), FitSpec(zoom=1.3), 8, 12, 1)
+    np.testing.assert_allclose(flat, 0.3, rtol=1e-6)
+
+
+def test_zoom_comes_before_size_and_offset(rng: np.random.Generator) -> None:
+    image = rng.random((8, 8, 1)).astype("f4")
+    near = fit_frame(image, FitSpec(zoom=1.5), 8, 8, 1)
+    how = {"autoResizeFlag": True, "offsetX": 1}
+    both = fit_frame(image, FitSpec(zoom=1.5, **how), 4, 4, 1)
+    np.testing.assert_array_equal(both, fit_frame(near, FitSpec(**how), 4, 4, 1))
+
+
 def test_wrong_words_are_refused() -> None:
     for options in (
         {"offsetAnchor": "xx"}, {"offsetAnchor": "t"}, {"aspectRatioAdjustment": "fill"},
