@@ -229,11 +229,9 @@ def analyze(
         Also read out pixels, principal components, the pooled first level, random weights.
     **options
         ``train`` (images, those of the run by default), ``random`` (another run as the random
-        network), ``mirror`` (fit on mirrored images too), ``zooms`` (factors: also
-        read out the mean code over looks at each image, as it is and enlarged by each factor,
-        all mirrored too), ``settings``
-        (:class:`neurosim.coding.network.Settings`), ``seed``, ``backend``, ``threads``,
-        ``report``, ``tell``.
+        network), ``mirror`` (fit on mirrored images too), ``zooms`` (factors: also read
+        out the mean over looks, enlarged by each, and mirrored), ``seed``, ``backend``,
+        ``threads``, ``report``, ``tell``, ``settings`` (:class:`neurosim.coding.network.Settings`).
 
     Returns
     -------
