@@ -32,7 +32,7 @@ from neurosim.coding.encode import Report, coding_experiment, encode, seen
 from neurosim.coding.network import Settings, check_zoom
 from neurosim.coding.trained import Trained, open_trained
 from neurosim.errors import RequestError
-from neurosim.network import image_input, levels, name_inputs, top_level
+from neurosim.network import gone_without, image_input, levels, name_inputs, top_level
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
@@ -68,7 +68,9 @@ class _Study:
 
     @property
     def name(self) -> str:
-        """The input that shows names; empty where there is none, or none that is coded."""
+        """The input that shows names; empty where there is none that the level answers to."""
+        if self.layer in gone_without(self.network, [self.image]):
+            return ""
         coded = {c.child for codings in levels(self.network).values() for c in codings}
         return next((name for name in name_inputs(self.network) if name in coded), "")
 

@@ -281,6 +281,18 @@ def test_a_face_behind_a_pool_is_told_to_be_beyond_decoding(
         decoder.atoms("P1", "Face")
 
 
+def test_a_level_that_no_name_reaches_is_analysed_by_face(
+    trained: Path, sets: Path, tmp_path: Path
+) -> None:
+    own = tmp_path / "run"
+    shutil.copytree(trained, own, ignore=shutil.ignore_patterns("codes"))
+    found = neurosim.analyze(own, sets / "validation", target=TARGET, layer="V1", threads=1)
+    assert (found.layer, found.name_input, found.completion) == ("V1", "", None)
+    assert list(found.responses) == ["face"]
+    assert found.readouts["top-face"].scores["validation"].auc > 0.7
+    assert neurosim.open_analysis(own).responses.keys() == found.responses.keys()
+
+
 def test_another_run_can_be_the_random_network(run: Path, trained: Path, sets: Path) -> None:
     """Given the same weights, it reads out what the network itself does."""
     found = neurosim.analyze(run, sets / "validation", target=TARGET, random=trained, threads=1)
