@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from neurosim.errors import RunFileError
-from neurosim.experiment import Experiment
+from neurosim.errors import NeurosimError, RunFileError
+from neurosim.experiment import Experiment, loads
 from neurosim.plan.weight_files import weights_from_file
 from neurosim.record import layout
 from neurosim.record.checkpoint import (
@@ -97,8 +97,8 @@ def resume_point(folder: Path, experiment: Experiment) -> StartPoint | None:
     if not (folder / layout.RUN_FILE).exists():
         return None
     with open_run(folder) as run:
-        known = run.attrs
-    if known.get(RUN_DIGEST) != params_digest(experiment):
+        known, params = run.attrs, run.params
+    if not _same_params(experiment, known.get(RUN_DIGEST), params):
         raise RunFileError(
             f"{folder}: holds a run with other params; resume with the params (and --set) of that "
             f"run, which `neurosim show {folder} --stage specs` prints, choose another output "
@@ -129,6 +129,18 @@ def resume_point(folder: Path, experiment: Experiment) -> StartPoint | None:
         True,
         tuple(f"skipped a damaged checkpoint: {problem}" for problem in damaged),
     )
+
+
+def _same_params(experiment: Experiment, digest: object, params: str) -> bool:
+    """Whether a run with this digest and these effective params was made of the same network."""
+    wanted = params_digest(experiment)
+    if digest == wanted:
+        return True
+    # Before it knew some key, neurosim wrote, and digested, params without it.
+    try:
+        return params_digest(loads(params)) == wanted
+    except NeurosimError:
+        return False
 
 
 def remove_checkpoints(folder: Path) -> None:

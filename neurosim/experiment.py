@@ -22,6 +22,7 @@ from neurosim.plan import Plan, Schedule, fuse, initial_state, lower, tune
 from neurosim.plan.schedules import layer_schedule
 from neurosim.plan.state import DEFAULT_SEED
 from neurosim.simulation import Convergence, Simulator, Stimulus
+from neurosim.simulation.divergence import ENERGY_GROWTH
 from neurosim.specs import Model
 from neurosim.stimuli.feeds import Feed, open_feeds
 
@@ -220,7 +221,7 @@ class Experiment:
             stimuli,
             recorded=recorded,
             convergence=_convergence(network),
-            energies=[n for n, p in network.model.probes.items() if p.kind == "ColumnEnergyProbe"],
+            energies=_watched_energies(network),
         )
 
     def start(self, simulator: Simulator) -> Simulator:
@@ -256,6 +257,14 @@ def _check_memory(plan: Plan) -> None:
             f"this network needs {needed / 2**30:,.0f} GiB of memory, and the machine has "
             f"{total / 2**30:,.0f} GiB; lower nbatch, nf, nx or ny"
         )
+
+
+def _watched_energies(network: Network) -> dict[str, float]:
+    """Energies, and the growth that means divergence: none, where nothing but solvers steps."""
+    steps = any(hasattr(node.spec, "timeConstantTau") for node in network.layers.values())
+    growth = ENERGY_GROWTH if steps else math.inf
+    probes = network.model.probes.items()
+    return {name: growth for name, p in probes if p.kind == "ColumnEnergyProbe"}
 
 
 def _convergence(network: Network) -> Convergence | None:

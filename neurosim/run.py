@@ -287,7 +287,7 @@ def _writer(
     }
     if restored:
         identity[RUN_ID] = restored.attrs[RUN_ID]
-        attrs = {layout.PARAMS_SHA256: identity[layout.PARAMS_SHA256]}
+        attrs = {key: identity[key] for key in (layout.PARAMS_SHA256, RUN_DIGEST)}
         writer = RunWriter.resume(folder, restored.lengths, attrs=attrs, effective_text=effective)
         return writer, identity
     identity[RUN_ID] = uuid.uuid4().hex

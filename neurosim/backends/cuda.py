@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from numba import cuda
 from neurosim.backends.base import Backend
 from neurosim.backends.cuda_connections import CONNECTIONS
 from neurosim.backends.cuda_device import SIMULATED, THREADS, Device, Launch
+from neurosim.backends.cuda_graph import Graph
 from neurosim.backends.cuda_layers import LAYERS
 from neurosim.backends.cuda_learning import LEARNING
 from neurosim.backends.cuda_local import LOCAL_CONNECTIONS
@@ -57,11 +58,21 @@ def end_step(clock, probes, kept):
         clock[1] += 1
 
 
+def _one_by_one(launches: Sequence[Callable[[Any], None]]) -> Callable[[Any], None]:
+    """All launches as one call."""
+
+    def step(stream: Any) -> None:
+        for launch in launches:
+            launch(stream)
+
+    return step
+
+
 @dataclass(frozen=True)
 class _Bound:
     """Launches of one step, and what to keep of it."""
 
-    launches: tuple[Callable[[Any], None], ...]
+    step: Callable[[Any], None]
     record: tuple[str, ...]
     timed: bool
 
@@ -120,7 +131,10 @@ class CudaBackend(Backend):
             else:
                 launches += self._launches(op)
         timed = bool(record) or any(op.kind in TIMED for op in operators)
-        self._bound.append(_Bound(tuple(launches), record, timed))
+        if timed:
+            launches.append(self._end)
+        step = _one_by_one(launches) if self.profile else Graph(launches)
+        self._bound.append(_Bound(step, record, timed))
         return len(self._bound) - 1
 
     def _launches(self, op: Operator) -> list[Launch]:
@@ -155,10 +169,7 @@ class CudaBackend(Backend):
             if bound.timed:
                 Launch(set_clock, (1,), 1, (device.clock, first_step + done))(device.stream)
             for _ in range(rows):
-                for launch in bound.launches:
-                    launch(device.stream)
-                if bound.timed:
-                    self._end(device.stream)
+                bound.step(device.stream)
             if bound.record:
                 self._fetch(kept, done, rows)
         return kept

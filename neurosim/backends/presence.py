@@ -5,6 +5,8 @@ from __future__ import annotations
 import ctypes
 import os
 import sys
+from functools import cache
+from typing import Any
 
 DRIVERS = ("nvcuda.dll",) if sys.platform == "win32" else ("libcuda.so.1", "libcuda.so")
 CURE = (
@@ -29,6 +31,18 @@ def driver_present() -> bool:
     return False
 
 
+def _launch_something() -> None:
+    """Compile and run a kernel: numba may know a device and still fail to make code for it."""
+    from numba import cuda
+
+    def nothing(array: Any) -> None:
+        array[0] = 0
+
+    cuda.jit(nothing)[1, 1](cuda.device_array(1))
+    cuda.synchronize()
+
+
+@cache
 def cuda_problem() -> str:
     """What keeps a CUDA device from being used; empty when one can be."""
     if not simulated() and not driver_present():
@@ -39,7 +53,7 @@ def cuda_problem() -> str:
         if not cuda.is_available():
             error = cuda.cuda_error()
             return f"{error}".strip().split("\n")[0] if error else "the CUDA toolkit was not found"
-        cuda.current_context()
-    except Exception as error:  # whatever a driver of the wrong version comes up with
+        _launch_something()
+    except Exception as error:  # whatever a driver or a library of the wrong version comes up with
         return f"{type(error).__name__}: {error}".split("\n")[0]
     return ""

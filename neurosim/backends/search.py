@@ -19,6 +19,7 @@ from neurosim.plan.searching import (
     FIRST,
     GOING,
     HOLD,
+    LOWEST,
     MODE,
     NORM,
     OLDEST,
@@ -113,6 +114,9 @@ RATE, LEAST, CAUTION = 0.01, 1e-4, 0.5
 #: Growth of the squared residual at which a step is refused, refusals in a row, and the
 #: largest share of the last change that is undone or repeated.
 REFUSAL, REFUSALS, UNDO = 4.0, 4, 4.0
+#: Squared residual, beside the least of late, from which on a relaxation calms down: growth by
+#: which the least is forgotten in a step, and what is left of the rate after each.
+WORSE, FORGET, CALM = 4.0, 1.1, 0.7
 
 
 def relaxed(c: Any, square: float, moved: float, common: float, against: float) -> None:
@@ -136,11 +140,17 @@ def relaxed(c: Any, square: float, moved: float, common: float, against: float) 
         c[REFUSED] += 1.0
         c[ACTION] = BACK
         return
-    if moved > 0.0:
+    if mode == FIRST:
+        c[LOWEST] = square
+    # A rate that is a little too high lets residuals grow slowly, and the undone part hides it.
+    if square > WORSE * c[LOWEST]:
+        c[STEP] = max(CALM * c[STEP], LEAST)
+    elif moved > 0.0:
         if against > 0.0:
             rate = CAUTION * against / moved
             c[STEP] = max(min(max(rate, SHRINK * c[STEP]), GROW * c[STEP]), LEAST)
         c[TURN] = min(max(common / moved, -UNDO), UNDO)
+    c[LOWEST] = min(square, FORGET * c[LOWEST])
     c[NORM], c[REFUSED], c[MODE] = square, 0.0, GOING
 
 

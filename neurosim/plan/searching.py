@@ -8,8 +8,9 @@ MODE, ACTION, STEP, TURN = range(4)
 #: Of a search: length of the first trial of a presentation, share of the trial that is
 #: taken, curvature along it, steps since drives were taken as measured.
 START, SHARE, CURVATURE, AGE = range(4, 8)
-#: Of a relaxation: squared residual of the active units a step ago, refusals in a row.
-NORM, REFUSED = 4, 5
+#: Of a relaxation: squared residual of the active units a step ago, refusals in a row, least
+#: squared residual of late.
+NORM, REFUSED, LOWEST = 4, 5, 6
 CONTROL = 8
 
 #: Modes. A run starts; codes must be tried as they are; the response to a code is there and

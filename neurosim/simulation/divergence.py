@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import isinf
+
 import numpy as np
 
 from neurosim.errors import DivergenceError
@@ -13,10 +15,20 @@ SETTLING = 10
 
 
 class EnergyWatch:
-    """Follows one energy of each batch element through a presentation."""
+    """Follows one energy of each batch element through a presentation.
 
-    def __init__(self, probe: str, nbatch: int) -> None:
-        self.probe = probe
+    Parameters
+    ----------
+    probe : str
+        The energy.
+    nbatch : int
+    growth : float
+        How many times that of the start means divergence. Potentials that are solved for may
+        rise further, and come back.
+    """
+
+    def __init__(self, probe: str, nbatch: int, growth: float = ENERGY_GROWTH) -> None:
+        self.probe, self.growth = probe, growth
         self.start = np.zeros(nbatch)
         self.seen = 0
 
@@ -37,7 +49,9 @@ class EnergyWatch:
                 self.seen += bool(self.start.any() or np.any(energies))
                 np.maximum(self.start, energies, out=self.start)
                 continue
-            grown = energies > ENERGY_GROWTH * self.start + 1e-30
+            if isinf(self.growth):
+                continue
+            grown = energies > self.growth * self.start + 1e-30
             if grown.any():
                 element = int(np.argmax(grown))
                 raise DivergenceError(

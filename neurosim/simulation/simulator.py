@@ -71,8 +71,8 @@ class Simulator:
         each stretch.
     convergence : Convergence, optional
         Ends presentations early.
-    energies : iterable of str
-        Probes watched for growth without bound.
+    energies : mapping, optional
+        Probes watched for growth without bound, and the growth that is too much.
     """
 
     def __init__(
@@ -83,14 +83,16 @@ class Simulator:
         *,
         recorded: Recorded | None = None,
         convergence: Convergence | None = None,
-        energies: Iterable[str] = (),
+        energies: Mapping[str, float] | None = None,
     ) -> None:
         self.plan, self.backend = plan, backend
         self.stimuli = list(stimuli)
         self.observers: list[Observer] = []
         self.recorded = recorded
         self.convergence = convergence
-        self.watches = [EnergyWatch(name, plan.nbatch) for name in energies]
+        self.watches = [
+            EnergyWatch(n, plan.nbatch, growth) for n, growth in (energies or {}).items()
+        ]
         self.between: Callable[[Simulator], None] | None = None
         self.step = 0
         self.executed = 0

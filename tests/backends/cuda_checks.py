@@ -76,6 +76,18 @@ def test_two_runs_are_the_same_to_the_bit_wherever_they_are_cut(dtype: str) -> N
     assert_equal(whole, run((2, STEPS_KEPT, STEPS_KEPT + 3), dtype))
 
 
+@pytest.mark.skipif(SIMULATED, reason="the simulator records no graphs")
+def test_what_is_repeated_is_recorded_and_repeats_to_the_bit() -> None:
+    recorded = run((2, 3, 4))
+    made = simulator(NETWORK, "cuda")
+    made.run(4)
+    steps = [bound.step for bound in made.backend._bound]  # type: ignore[attr-defined]
+    assert any(step._recorded is not None for step in steps)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("neurosim.backends.cuda_graph._driver", lambda: None)
+        assert_equal(recorded, run((2, 3, 4)))
+
+
 @pytest.mark.skipif(not SIMULATED, reason="a device runs its blocks in an order of its own")
 def test_the_order_of_blocks_and_threads_does_not_matter() -> None:
     from tests.backends.quick_simulator import quicken

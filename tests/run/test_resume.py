@@ -8,14 +8,19 @@ import random
 import resource
 import shutil
 import signal
+from hashlib import sha256
 from pathlib import Path
 
+import h5py
 import pytest
 
 import neurosim
+from neurosim.checkpointing import RUN_DIGEST
 from neurosim.errors import RunFailedError, RunFileError
 from neurosim.experiment import Experiment
+from neurosim.record import layout
 from neurosim.record.checkpoint import checkpoint_files
+from neurosim.record.files import read_text, write_text
 from neurosim.run import Outcome, run_experiment
 from tests.run.networks import LEARNING, datasets, differences, final_state, write_network
 
@@ -162,6 +167,23 @@ def test_a_checkpoint_of_other_params_is_refused_with_a_cure(
     shutil.copytree(whole, tmp_path / "b")
     longer = experiment.override({"column.stopTime": 250, "column.checkpointWrite": False})
     assert run_experiment(longer, tmp_path / "b", resume=True).finished
+
+
+def test_a_run_of_a_version_that_knew_fewer_keys_goes_on(
+    experiment: Experiment, whole: Path, tmp_path: Path
+) -> None:
+    run_experiment(experiment.override({"column.stopTime": 121}), tmp_path / "b")
+    with h5py.File(tmp_path / "b" / "run.h5", "r+") as file:
+        params = read_text(file, layout.EFFECTIVE_TEXT)
+        fewer = "".join(x for x in params.splitlines(True) if not x.strip().startswith("zoom"))
+        assert fewer != params
+        del file[layout.EFFECTIVE_TEXT]
+        write_text(file, layout.EFFECTIVE_TEXT, fewer)
+        file.attrs[RUN_DIGEST] = sha256(fewer.encode()).hexdigest()
+    with pytest.raises(RunFileError, match="other params"):
+        run_experiment(experiment.override({"V1.VThresh": 0.06}), tmp_path / "b", resume=True)
+    assert run_experiment(experiment, tmp_path / "b", resume=True).began >= 121
+    assert differences(whole, tmp_path / "b") == []
 
 
 def test_a_damaged_newest_checkpoint_is_skipped_and_told(
