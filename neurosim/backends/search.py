@@ -116,7 +116,7 @@ RATE, LEAST, CAUTION = 0.01, 1e-4, 0.5
 REFUSAL, REFUSALS, UNDO = 4.0, 4, 4.0
 #: Squared residual, beside the least of late, from which on a relaxation calms down: growth by
 #: which the least is forgotten in a step, and what is left of the rate after each.
-WORSE, FORGET, CALM = 4.0, 1.1, 0.7
+WORSE, FORGET, CALM = 4.0, 1.02, 0.7
 
 
 def relaxed(c: Any, square: float, moved: float, common: float, against: float) -> None:

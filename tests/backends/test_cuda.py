@@ -98,3 +98,16 @@ def test_a_driver_that_fails_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr("neurosim.backends.simulated", lambda: False)
     backend = choose_backend("auto")
     assert (backend.name, backend.remark) == ("cpu", "its version is too old")
+
+
+def test_a_device_on_which_no_kernel_compiles_is_told_in_one_line(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fails() -> None:
+        raise AttributeError("module 'numpy' has no attribute 'row_stack'\nand more")
+
+    monkeypatch.setattr(presence, "driver_present", lambda: True)
+    monkeypatch.setattr("numba.cuda.is_available", lambda: True)
+    monkeypatch.setattr(presence, "_launch_something", fails)
+    told = "AttributeError: module 'numpy' has no attribute 'row_stack'"
+    assert presence.cuda_problem.__wrapped__() == told

@@ -10,7 +10,9 @@ import pytest
 from sklearn.linear_model import Lasso
 
 from neurosim import load, loads
+from neurosim.backends import search
 from neurosim.errors import NeurosimError
+from neurosim.plan import searching
 from neurosim.simulation import Simulator
 from tests.backends.cases import COLUMN
 from tests.backends.nets import code, column, group, linear, noise, read_all, simulator
@@ -206,6 +208,37 @@ def test_potentials_with_a_dictionary_of_large_norm(coder: Coder) -> None:
     made.run(603)
     after = made.backend.read("V:V")
     assert np.abs(after - before).max() < 1e-3 * np.abs(after).max()
+
+
+def relaxation(answer: np.ndarray, late: int, steps: int) -> np.ndarray:
+    """Lengths of v on its way to rest under v' = -v - answer @ (v of ``late`` steps ago)."""
+    v = np.random.default_rng(1).standard_normal(len(answer))
+    control = np.zeros(searching.CONTROL)
+    control[searching.MODE] = searching.BEGIN
+    earlier, rest, past = v, np.zeros_like(v), [v] * (late + 1)
+    for _ in range(steps):
+        r = -v - answer @ past[-1 - late]
+        change = r - rest
+        sums = r @ r, change @ change, change @ r, -change @ (v - earlier)
+        search.relaxed(control, *sums)
+        rate, undone = control[searching.STEP], control[searching.TURN]
+        if control[searching.ACTION] == searching.BACK:
+            v = earlier + rate * rest
+        else:
+            following = v - undone * (v - earlier) + rate * (r - undone * change)
+            earlier, rest, v = v, r, following
+        past.append(v)
+    return np.linalg.norm(past[late:], axis=1)
+
+
+@pytest.mark.parametrize("late", [0, 1, 2])
+def test_a_relaxation_whose_answer_comes_late_does_not_run_away(late: int) -> None:
+    turned, _ = np.linalg.qr(np.random.default_rng(2).standard_normal((30, 30)))
+    answer = turned @ np.diag(np.geomspace(0.1, 10, 30)) @ turned.T
+    length = relaxation(answer, late, 200)
+    assert length.max() < 100 * length[0]
+    if late == 0:
+        assert length[50] < 1e-6 * length[0]
 
 
 @pytest.mark.parametrize("told", [True, False])
