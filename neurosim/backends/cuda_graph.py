@@ -18,11 +18,10 @@ def _driver() -> Any:
     if SIMULATED:
         return None
     try:
-        from cuda.bindings import driver as names
         from numba.cuda.cudadrv.driver import binding, driver
     except ImportError:
         return None
-    return driver if binding is names else None
+    return driver if hasattr(binding, "CUstreamCaptureMode") else None
 
 
 class Graph:
@@ -57,11 +56,11 @@ class Graph:
             launch(stream)
 
     def _record(self, stream: Any) -> Any:
-        from cuda.bindings.driver import CUstreamCaptureMode
+        from numba.cuda.cudadrv.driver import binding
 
         driver, handle = self._driver, int(stream)
         # Relaxed: numba may free memory of earlier work while it launches.
-        mode = CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_RELAXED
+        mode = binding.CUstreamCaptureMode.CU_STREAM_CAPTURE_MODE_RELAXED
         driver.cuStreamBeginCapture(handle, mode)
         try:
             self._launch(stream)
