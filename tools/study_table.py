@@ -25,7 +25,7 @@ VALIDATION = "validation"
 WIDTH = 1000
 #: Figures of a report that are copied, where it has them: those that show no photographs.
 FIGURES = (
-    *("network", "learning", "sparsity", "dictionary_V1_Face"),
+    *("network", "learning", "sparsity", "dictionary_V1_Face", "dictionary_VP1_Face"),
     *("radial", "svm_weights", "neuron", "face_and_name", "names_from_faces"),
     *("distances", "scores"),
 )
@@ -130,6 +130,7 @@ def _mean(values: list[float]) -> tuple[str, str]:
 def page(runs: Sequence[Path], analyses: Sequence[Any], command: str) -> str:
     """The text of results.md."""
     first = analyses[0]
+    count = "One run" if len(runs) == 1 else f"{len(runs)} runs that differ by their seed"
     wanted = [
         [name, bound, ", ".join(f"{v:.3f}" for v in values), *_mean(values)]
         for name, bound, values in targets(analyses)
@@ -141,7 +142,7 @@ def page(runs: Sequence[Path], analyses: Sequence[Any], command: str) -> str:
     notes = "".join(f"- {note}\n" for note in dict.fromkeys(n for a in analyses for n in a.notes))
     return (
         f"# Results of the study\n\nWritten by `{command}`; do not edit.\n\n"
-        f"{len(runs)} runs that differ by their seed; target {first.target}; layer {first.layer}, "
+        f"{count}; target {first.target}; layer {first.layer}, "
         f"{first.ny} x {first.nx} x {first.nf}. Everything that is chosen is chosen on train.\n\n"
         f"{table(['images', first.target, 'others'], sets)}\n## Targets\n\n"
         f"{table(['', 'target', 'measured, by run', 'mean', 'deviation'], wanted)}\n"
