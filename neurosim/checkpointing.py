@@ -96,9 +96,11 @@ def resume_point(folder: Path, experiment: Experiment) -> StartPoint | None:
     """
     if not (folder / layout.RUN_FILE).exists():
         return None
+    wanted = params_digest(experiment)
     with open_run(folder) as run:
-        known, params = run.attrs, run.params
-    if not _same_params(experiment, known.get(RUN_DIGEST), params):
+        known = run.attrs
+        same = known.get(RUN_DIGEST) == wanted or _digest_now(run.params) == wanted
+    if not same:
         raise RunFileError(
             f"{folder}: holds a run with other params; resume with the params (and --set) of that "
             f"run, which `neurosim show {folder} --stage specs` prints, choose another output "
@@ -131,16 +133,15 @@ def resume_point(folder: Path, experiment: Experiment) -> StartPoint | None:
     )
 
 
-def _same_params(experiment: Experiment, digest: object, params: str) -> bool:
-    """Whether a run with this digest and these effective params was made of the same network."""
-    wanted = params_digest(experiment)
-    if digest == wanted:
-        return True
-    # Before it knew some key, neurosim wrote, and digested, params without it.
+def _digest_now(params: str) -> str:
+    """Digest of a run's params with the keys that came since; empty where they are not understood.
+
+    Before it knew some key, neurosim wrote, and digested, params without it.
+    """
     try:
-        return params_digest(loads(params)) == wanted
+        return params_digest(loads(params))
     except NeurosimError:
-        return False
+        return ""
 
 
 def remove_checkpoints(folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -58,21 +58,11 @@ def end_step(clock, probes, kept):
         clock[1] += 1
 
 
-def _one_by_one(launches: Sequence[Callable[[Any], None]]) -> Callable[[Any], None]:
-    """All launches as one call."""
-
-    def step(stream: Any) -> None:
-        for launch in launches:
-            launch(stream)
-
-    return step
-
-
 @dataclass(frozen=True)
 class _Bound:
     """Launches of one step, and what to keep of it."""
 
-    step: Callable[[Any], None]
+    step: Graph
     record: tuple[str, ...]
     timed: bool
 
@@ -133,7 +123,7 @@ class CudaBackend(Backend):
         timed = bool(record) or any(op.kind in TIMED for op in operators)
         if timed:
             launches.append(self._end)
-        step = _one_by_one(launches) if self.profile else Graph(launches)
+        step = Graph(launches, record=not self.profile)
         self._bound.append(_Bound(step, record, timed))
         return len(self._bound) - 1
 

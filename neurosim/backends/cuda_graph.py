@@ -34,13 +34,15 @@ class Graph:
     ----------
     launches : sequence of callable
         Each takes the stream. Their arguments must never change.
+    record : bool
+        False for launches that wait for the device, such as those that are timed.
     """
 
-    def __init__(self, launches: Sequence[Callable[[Any], None]]) -> None:
+    def __init__(self, launches: Sequence[Callable[[Any], None]], record: bool = True) -> None:
         self._launches = tuple(launches)
         self._warm = False
         self._recorded: Any = None
-        self._driver = _driver()
+        self._driver = _driver() if record else None
 
     def __call__(self, stream: Any) -> None:
         if self._warm and self._driver is not None and self._recorded is None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from math import inf
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from neurosim import DivergenceError
+from neurosim import DivergenceError, load
+from neurosim.experiment import _watched_energies
 from neurosim.simulation import Simulator
 from neurosim.simulation.divergence import ENERGY_GROWTH, SETTLING, EnergyWatch
 from tests.backends.nets import column, group, join, linear, simulator, weights
@@ -86,6 +88,19 @@ def test_the_step_and_image_named_are_those_that_failed(kind: str) -> None:
     made.backend.write("V:V", bad)
     with pytest.raises(DivergenceError, match=r"at step (2[1-9]|3\d) \(batch element 1\)"):
         made.run(60)
+
+
+def test_energies_of_potentials_that_are_solved_for_may_rise_but_not_become_nan() -> None:
+    folder = Path(__file__).resolve().parents[2] / "params"
+    paper = load(folder / "halle_berry_paper.params")
+    solver = {f"{n}.layerKind": "SparseSolverLayer" for n in ("V1", "VP1", "T1", "P1")}
+    assert _watched_energies(paper.network) == {"Energy": ENERGY_GROWTH}
+    assert _watched_energies(paper.override(solver).network) == {"Energy": inf}
+    watch = EnergyWatch("E", 1, inf)
+    watch.look(np.ones((SETTLING, 1)), 1)
+    watch.look(np.array([[100 * ENERGY_GROWTH]]), SETTLING + 1)
+    with pytest.raises(DivergenceError, match=r'"E" is not finite'):
+        watch.look(np.array([[np.nan]]), SETTLING + 2)
 
 
 def test_energy_watch() -> None:
