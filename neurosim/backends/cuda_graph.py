@@ -42,7 +42,7 @@ class Graph:
         self._launches = tuple(launches)
         self._warm = False
         self._recorded: Any = None
-        self._driver = _driver() if record else None
+        self._driver: Any = _driver() if record else None
 
     def __call__(self, stream: Any) -> None:
         if self._warm and self._driver is not None and self._recorded is None:
