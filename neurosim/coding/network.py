@@ -219,5 +219,6 @@ def _showing(spec: LayerSpec, settings: Settings, period: float, path: str) -> L
             "yFlipEnabled": False,
             "maxShiftX": 0,
             "maxShiftY": 0,
+            "maxZoom": 1.0,
         }
     return spec.replace(**changes)

@@ -238,10 +238,13 @@ class InputKeys(LayerSpec):
     zoom: Number = key(
         1.0, "Enlarge the input around its middle; below 1, its edge is repeated.", ge=0.5, le=2
     )
-    jitterChangeInterval: Integer = key(0, "Displays (or steps) between random shifts; 0: none.")
+    jitterChangeInterval: Integer = key(0, "Displays (or steps) between random changes; 0: none.")
     jitterChangeIntervalUnit: JitterUnit = key("displayPeriod", "What it counts.", when=_JITTERS)
     maxShiftX: Integer = key(0, "Largest random shift.", unit="pixel", when=_JITTERS, ge=0)
     maxShiftY: Integer = key(0, "Largest random shift.", unit="pixel", when=_JITTERS, ge=0)
+    maxZoom: Number = key(
+        1.0, "Largest random enlargement; 1 / maxZoom is the least.", when=_JITTERS, ge=1, le=2
+    )
     xFlipEnabled: Flag = key(False, "Mirror at random from left to right.", when=_JITTERS)
     yFlipEnabled: Flag = key(False, "Mirror at random from top to bottom.", when=_JITTERS)
     xFlipToggle: Flag = key(False, "Mirror every other time instead.", when=_JITTERS)

@@ -23,7 +23,8 @@ _CHOICES = {
 
 @dataclass(frozen=True)
 class FitSpec:
-    """How a frame becomes a layer; names and defaults are PetaVision's keys, but for ``zoom``.
+    """How a frame becomes a layer; names and defaults are PetaVision's keys, but for ``zoom``
+    and ``maxZoom``.
 
     Parameters
     ----------
@@ -52,6 +53,9 @@ class FitSpec:
         0 never.
     maxShiftX, maxShiftY
         Random shifts are uniform in ``-max..max`` pixels.
+    maxZoom
+        Random enlargements, on top of ``zoom``, are from ``1 / maxZoom`` to ``maxZoom``, their
+        logarithm uniform.
     xFlipEnabled, yFlipEnabled, xFlipToggle, yFlipToggle
         Mirror at random, or (toggle) at every other change.
 
@@ -76,6 +80,7 @@ class FitSpec:
     jitterChangeIntervalUnit: str = "displayPeriod"
     maxShiftX: int = 0
     maxShiftY: int = 0
+    maxZoom: float = 1.0
     xFlipEnabled: bool = False
     yFlipEnabled: bool = False
     xFlipToggle: bool = False
@@ -89,6 +94,8 @@ class FitSpec:
         for key in ("jitterChangeInterval", "maxShiftX", "maxShiftY"):
             if getattr(self, key) < 0:
                 raise RequestError(f"{key} = {getattr(self, key)}; it must not be negative")
+        if not self.maxZoom >= 1:
+            raise RequestError(f"maxZoom = {self.maxZoom:g}; it must be at least 1")
         _ = self.anchor
 
     @property
@@ -106,12 +113,13 @@ class FitSpec:
 
 @dataclass(frozen=True)
 class Jitter:
-    """A shift of the image to the right and down, and mirroring."""
+    """A shift of the image to the right and down, mirroring, and an enlargement."""
 
     x: int = 0
     y: int = 0
     flip_x: bool = False
     flip_y: bool = False
+    zoom: float = 1.0
 
 
 STILL = Jitter()
@@ -145,13 +153,14 @@ def jitter_at(
     change = elapsed // spec.jitterChangeInterval
     # Raw bits: unlike numpy's distributions they are the same in every numpy version.
     entropy = np.random.SeedSequence([seed, element, change])
-    bits = [int(word) for word in np.random.Philox(entropy).random_raw(4)]
+    bits = [int(word) for word in np.random.Philox(entropy).random_raw(5)]
     toggled = change % 2 == 0
     return Jitter(
         x=bits[0] % (2 * spec.maxShiftX + 1) - spec.maxShiftX,
         y=bits[1] % (2 * spec.maxShiftY + 1) - spec.maxShiftY,
         flip_x=spec.xFlipEnabled and (toggled if spec.xFlipToggle else bits[2] >> 63 == 1),
         flip_y=spec.yFlipEnabled and (toggled if spec.yFlipToggle else bits[3] >> 63 == 1),
+        zoom=spec.maxZoom ** (2 * (bits[4] >> 11) / 2**53 - 1),
     )
 
 
@@ -200,8 +209,9 @@ def _placed(
         image = convert_colour(image, nf)
     elif image.shape[2] != nf:
         raise StimulusError(f"a frame of {image.shape[2]} features for a layer with nf = {nf}")
-    if spec.zoom != 1:
-        image = zoomed(image, spec.zoom, spec.interpolationMethod.lower())
+    zoom = spec.zoom * jitter.zoom
+    if zoom != 1:
+        image = zoomed(image, zoom, spec.interpolationMethod.lower())
     shift = jitter.y - spec.offsetY, jitter.x - spec.offsetX
     if image.shape[:2] == (ny, nx) and shift == (0, 0):
         data, region = image, np.ones((ny, nx), bool)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from itertools import product
 from pathlib import Path
 
@@ -223,6 +224,20 @@ def test_zoom_looks_at_the_middle_and_keeps_the_size(method: str, rng: np.random
     np.testing.assert_allclose(flat, 0.3, rtol=1e-6)
 
 
+def test_random_zooms_are_even_in_their_logarithm_and_multiply_zoom() -> None:
+    spec = FitSpec(jitterChangeInterval=1, maxZoom=1.25, maxShiftX=3, xFlipEnabled=True)
+    many = [jitter_at(spec, 5, display, 2) for display in range(2000)]
+    exponent = np.log([jitter.zoom for jitter in many]) / np.log(1.25)
+    counts, _ = np.histogram(exponent, 8, (-1, 1))
+    assert counts.sum() == 2000 and counts.min() > 200
+    # A new key leaves the shifts and flips that runs have had.
+    still = [jitter_at(replace(spec, maxZoom=1.0), 5, d, 2) for d in range(9)]
+    assert [(j.x, j.flip_x, 1.0) for j in many[:9]] == [(j.x, j.flip_x, j.zoom) for j in still]
+    image = np.random.default_rng(3).random((16, 16, 1), np.float32)
+    both = fit_frame(image, FitSpec(zoom=1.5), 16, 16, 1, jitter=Jitter(zoom=4 / 3))
+    np.testing.assert_array_equal(both, fit_frame(image, FitSpec(zoom=2), 16, 16, 1))
+
+
 def test_zoom_comes_before_size_and_offset(rng: np.random.Generator) -> None:
     image = rng.random((8, 8, 1)).astype("f4")
     near = fit_frame(image, FitSpec(zoom=1.5), 8, 8, 1)
@@ -234,7 +249,8 @@ def test_zoom_comes_before_size_and_offset(rng: np.random.Generator) -> None:
 def test_wrong_words_are_refused() -> None:
     for options in (
         {"offsetAnchor": "xx"}, {"offsetAnchor": "t"}, {"aspectRatioAdjustment": "fill"},
-        {"interpolationMethod": "cubic"}, {"maxShiftX": -1}, {"jitterChangeIntervalUnit": "s"},
+        {"interpolationMethod": "cubic"}, {"maxShiftX": -1}, {"maxZoom": 0.9},
+        {"jitterChangeIntervalUnit": "s"},
     ):  # fmt: skip
         with pytest.raises(RequestError, match=next(iter(options))):
             FitSpec(**options)
