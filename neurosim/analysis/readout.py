@@ -13,7 +13,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from sklearn.svm import LinearSVC
 
 from neurosim.analysis.results import Readout, Score
-from neurosim.analysis.selectivity import best_threshold
+from neurosim.analysis.selectivity import balanced_at
 from neurosim.errors import RequestError
 
 #: Values of C that are tried, in this order, as long as they get better; features are
@@ -57,8 +57,9 @@ def fit(
 
     Classes weigh the same (``class_weight="balanced"``). C is the one with the largest area under
     the ROC curve of cross-validated decisions (stratified folds), going up from the least as
-    long as that grows; the threshold the one with the best balanced accuracy of these decisions: a
-    rare class and many features push that of the machine itself, 0, too high.
+    long as that grows; the threshold lies where these decisions err as often on either side
+    (:func:`equal_error`): a rare class and many features push that of the machine itself, 0, too
+    high.
 
     Parameters
     ----------
@@ -101,9 +102,31 @@ def fit(
         rows = np.concatenate([inside + len(single) * g for g in range(groups)])
         parts.append((_Space(features[rows], components, seed), target[rows], outside))
     cost, decision = _cross_validated(parts, features if judged is None else judged, single)
-    threshold, balanced = best_threshold(decision[:, None], single)
+    threshold = equal_error(decision, single)
+    balanced = balanced_at(decision[:, None], single, np.array([threshold]))
     machine = _Space(features, components, seed).machine(target, cost)
-    return replace(machine, threshold=float(threshold[0]), cross_validated=float(balanced[0]))
+    return replace(machine, threshold=threshold, cross_validated=float(balanced[0]))
+
+
+def equal_error(decision: np.ndarray, target: np.ndarray) -> float:
+    """The threshold that misses as often as it mistakes, were decisions of each kind normal.
+
+    It lies as many standard deviations below the mean of the target as above that of the others.
+    All decisions have a part in it, where the threshold of the best balanced accuracy hangs on
+    the few at the edge, and moves with them.
+
+    Parameters
+    ----------
+    decision : ndarray
+        (image,).
+    target : ndarray
+        bool (image,); both kinds occur.
+    """
+    inside, outside = decision[target], decision[~target]
+    means, spreads = (inside.mean(), outside.mean()), (inside.std(), outside.std())
+    if not sum(spreads):
+        return float(np.mean(means))
+    return float((means[0] * spreads[1] + means[1] * spreads[0]) / sum(spreads))
 
 
 def _cross_validated(

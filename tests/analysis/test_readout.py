@@ -9,7 +9,8 @@ from sklearn.metrics import roc_auc_score
 from neurosim.analysis import readout as module
 from neurosim.analysis.analyze import distance
 from neurosim.analysis.features import pooled
-from neurosim.analysis.readout import fit, readout, score
+from neurosim.analysis.readout import equal_error, fit, readout, score
+from neurosim.analysis.selectivity import best_threshold
 from neurosim.errors import RequestError
 
 
@@ -59,6 +60,36 @@ def test_the_threshold_is_the_one_that_suits_decisions_on_unseen_images(
     told = score(found.decide(y), truth, found.threshold)
     assert found.threshold < 0
     assert told.balanced_tuned > told.balanced
+
+
+def test_the_threshold_errs_as_often_on_either_side(rng: np.random.Generator) -> None:
+    """Two normal distributions of other widths, and what is left of them at a change of units."""
+    target = np.arange(60000) < 20000
+    decision = np.where(target, rng.normal(2, 1.5, 60000), rng.normal(-1, 0.5, 60000))
+    threshold = equal_error(decision, target)
+    missed, mistaken = (
+        (decision[target] < threshold).mean(),
+        (decision[~target] >= threshold).mean(),
+    )
+    assert missed == pytest.approx(norm.sf(1.5), abs=0.004)
+    assert mistaken == pytest.approx(norm.sf(1.5), abs=0.004)
+    assert equal_error(3 * decision - 7, target) == pytest.approx(3 * threshold - 7)
+    assert equal_error(np.array([1.0, 1, -1]), np.array([True, True, False])) == 0
+
+
+def test_few_targets_move_it_less_than_the_best_balanced_accuracy_does(
+    rng: np.random.Generator,
+) -> None:
+    """Samples of 40 targets and 400 others, judged by the distributions that they come from."""
+    target = np.arange(440) < 40
+    drawn = rng.normal(size=(200, 440)) + 3 * target
+    chosen = np.array(
+        [(equal_error(d, target), *best_threshold(d[:, None], target)[0]) for d in drawn]
+    )
+    balanced = 0.5 * (norm.sf(chosen - 3) + norm.cdf(chosen)).mean(axis=0)
+    assert chosen.std(axis=0)[0] < 0.6 * chosen.std(axis=0)[1]
+    assert norm.cdf(1.5) - 0.003 < balanced[0] < norm.cdf(1.5)
+    assert balanced[0] > balanced[1]
 
 
 def test_nothing_of_other_sets_reaches_the_fit(rng: np.random.Generator) -> None:
