@@ -6,6 +6,7 @@
 from neurosim.analysis.decode import Decoder
 from neurosim.api import Simulation, analyze, encode, open_analysis, open_run, run, sweep
 from neurosim.coding.coder import Coder
+from neurosim.coding.network import Settings
 from neurosim.data import prepare_data, prepare_faces, prepare_lfw
 from neurosim.errors import (
     DivergenceError,
@@ -27,6 +28,7 @@ __all__ = [
     "NeurosimError",
     "ParamsError",
     "RequestError",
+    "Settings",
     "Simulation",
     "StimulusError",
     "analyze",

@@ -176,7 +176,7 @@ def encode(
         Of the set; that of its folder by default.
     settings : Settings, optional
         Steps per image, batch size, solver and so on; as trained by default. See
-        :class:`neurosim.coding.network.Settings`.
+        :class:`neurosim.Settings`.
     **options
         ``backend``, ``dtype``, ``threads`` as in :func:`run`; ``report``, called with the name
         of the coded set and a :class:`neurosim.run.Progress`.
@@ -231,7 +231,7 @@ def analyze(
         ``train`` (images, those of the run by default), ``random`` (another run as the random
         network), ``mirror`` (fit on mirrored images too), ``zooms`` (factors: also read
         out the mean over looks, enlarged by each, and mirrored), ``seed``, ``backend``,
-        ``threads``, ``report``, ``tell``, ``settings`` (:class:`neurosim.coding.network.Settings`).
+        ``threads``, ``report``, ``tell``, ``settings`` (:class:`neurosim.Settings`).
 
     Returns
     -------

@@ -45,7 +45,7 @@ SHORTER = {
     "data faces -o drawn": "data faces -o drawn --people 3 --images 8",
     "run params/halle_berry_study.params": "run params/halle_berry_study.params --threads 1 "
     "--set column.stopTime=80 --set column.nbatch=4 --set P1.features=64",
-    "column.stopTime=64000": "column.stopTime=120",
+    "column.stopTime=128000": "column.stopTime=120",
     "analyze seed1": "analyze --batch 8 --threads 1 seed1",
     # New processes take longer to start than these runs.
     "--jobs 2": "--jobs 1 --set column.stopTime=20",
