@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from functools import cached_property
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neurosim.analysis.baselines import several_looks, simpler
 from neurosim.analysis.completion import complete
-from neurosim.analysis.copies import copies
 from neurosim.analysis.decode import Decoder
-from neurosim.analysis.features import pooled
-from neurosim.analysis.parts import Part, Parts, choose_target, open_parts
-from neurosim.analysis.readout import readout
+from neurosim.analysis.parts import choose_target, open_parts
 from neurosim.analysis.results import (
     TRAIN,
     VALIDATION,
@@ -28,76 +25,15 @@ from neurosim.analysis.results import (
     write_analysis,
 )
 from neurosim.analysis.selectivity import correlation, mean_responses, selectivity
-from neurosim.coding.encode import Report, coding_experiment, encode, seen
+from neurosim.analysis.study import Study
+from neurosim.coding.encode import Report, coding_experiment, seen
 from neurosim.coding.network import Settings, check_zoom
 from neurosim.coding.trained import Trained, open_trained
 from neurosim.errors import RequestError
-from neurosim.network import gone_without, image_input, levels, name_inputs, top_level
+from neurosim.network import levels, top_level
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
-
-
-@dataclass
-class _Study:
-    """One analysis in the making: what is asked for, and the codes so far."""
-
-    trained: Trained
-    parts: Parts
-    layer: str
-    settings: Settings
-    baselines: bool
-    options: dict[str, Any]
-    tell: Callable[[str], None]
-    notes: list[str] = field(default_factory=list)
-    _codes: dict[tuple[Any, ...], csr_array] = field(default_factory=dict)
-
-    @property
-    def network(self) -> Any:
-        return self.trained.network
-
-    @cached_property
-    def copies(self) -> np.ndarray:
-        """Which training images are copies of each other."""
-        return copies(self.parts.all[TRAIN])
-
-    @property
-    def image(self) -> str:
-        """The input that shows images."""
-        return image_input(self.network)
-
-    @property
-    def name(self) -> str:
-        """The input that shows names; empty where there is none that the level answers to."""
-        if self.layer in gone_without(self.network, [self.image]):
-            return ""
-        coded = {c.child for codings in levels(self.network).values() for c in codings}
-        return next((name for name in name_inputs(self.network) if name in coded), "")
-
-    @property
-    def first(self) -> str:
-        """The level above the image."""
-        found = levels(self.network)
-        return next(n for n, cs in found.items() if any(c.child == self.image for c in cs))
-
-    def codes(self, part: Part, layer: str, shown: str = "face", **changes: Any) -> csr_array:
-        """Codes of the images of a part, in its order."""
-        trained: Trained = changes.pop("trained", self.trained)
-        suffix = "".join(_suffix(key, value) for key, value in changes.items())
-        images = replace(part.images, name=part.images.name + suffix)
-        key = (trained.folder, images.name, shown, layer)
-        if key not in self._codes:
-            layers = {layer, self.layer}
-            if self.baselines and shown == "face" and not suffix and trained is self.trained:
-                layers.add(self.first)
-            settings = replace(self.settings, **changes)
-            with encode(
-                trained, images, shown=shown, layers=sorted(layers), settings=settings,
-                **self.options,
-            ) as found:  # fmt: skip
-                self._codes[key] = found.activity(layer)
-        whole = self._codes[key]
-        return whole if shown == "name" else whole[part.rows]
 
 
 def analyze(
@@ -125,7 +61,7 @@ def analyze(
     top = top_level(trained.network, layer)
     other = None if random is None else _alike(random, trained, top)
     parts = open_parts(trained, train, validation, altered, target, seed)
-    study = _Study(
+    study = Study(
         trained, parts, top, settings or Settings(), baselines,
         {**options, "report": report}, tell or (lambda text: None),
     )  # fmt: skip
@@ -137,9 +73,9 @@ def analyze(
     study.tell("readout")
     readouts = {"top-face": _readout(study, target, mirror)}
     if zooms:
-        readouts["top-looks"] = _looks(study, target, zooms)
+        readouts |= several_looks(study, target, zooms, baselines)
     if baselines or other is not None:
-        readouts |= _baselines(study, target, other)
+        readouts |= simpler(study, target, baselines, other)
     shape = trained.network.layers[top].shape
     found = Analysis(
         layer=top, image_input=study.image, name_input=study.name,
@@ -155,13 +91,6 @@ def analyze(
     return found
 
 
-def _suffix(setting: str, value: Any) -> str:
-    """What a set that is coded in another way is called by."""
-    if setting == "zoom":
-        return "" if value == 1 else f"_zoom{value:g}"
-    return f"_{setting}" if value else ""
-
-
 def _alike(run: str | Path, trained: Trained, layer: str) -> Trained:
     """Another run of the same network, for comparison."""
     other = open_trained(run)
@@ -170,7 +99,7 @@ def _alike(run: str | Path, trained: Trained, layer: str) -> Trained:
     return other
 
 
-def _selectivity(study: _Study) -> dict[str, Selectivity]:
+def _selectivity(study: Study) -> dict[str, Selectivity]:
     """Tables of every set of faces, thresholds chosen on train."""
     parts, count = study.parts, len(study.parts.classes)
     shown = [(name, "face") for name in parts.all]
@@ -185,7 +114,7 @@ def _selectivity(study: _Study) -> dict[str, Selectivity]:
     return found
 
 
-def _named(study: _Study) -> csr_array:
+def _named(study: Study) -> csr_array:
     """Code of the name of each class, in the order of the classes."""
     part = study.parts.all[TRAIN]
     codes = study.codes(part, study.layer, "name")
@@ -193,7 +122,7 @@ def _named(study: _Study) -> csr_array:
     return codes[[order.index(name) for name in study.parts.classes]]
 
 
-def _responses(study: _Study) -> tuple[dict[str, np.ndarray], np.ndarray]:
+def _responses(study: Study) -> tuple[dict[str, np.ndarray], np.ndarray]:
     """Mean responses by modality, and how alike those to faces and to names are."""
     part, label = study.parts.all[VALIDATION], study.parts.label(VALIDATION)
     count = len(study.parts.classes)
@@ -207,7 +136,7 @@ def _responses(study: _Study) -> tuple[dict[str, np.ndarray], np.ndarray]:
     return found, correlation(found["face"], found["name"]).astype(np.float32)
 
 
-def _activity(study: _Study, neuron: int) -> dict[str, np.ndarray]:
+def _activity(study: Study, neuron: int) -> dict[str, np.ndarray]:
     """Activity of the target's neuron in every coded image."""
     shown = [(name, "face") for name in study.parts.all]
     shown += [(VALIDATION, "both")] if study.name else []
@@ -220,76 +149,17 @@ def _activity(study: _Study, neuron: int) -> dict[str, np.ndarray]:
     return found
 
 
-def _scored(
-    study: _Study, what: str, target: str, features: dict[str, np.ndarray], groups: int = 1,
-    components: int | None = None, judged: np.ndarray | None = None,
-) -> Readout:  # fmt: skip
-    """A readout of features by set; those of train may come in several versions."""
-    truth = {name: study.parts.target(name, target) for name in study.parts.all}
-    others = {name: (x, truth[name]) for name, x in features.items() if name != TRAIN}
-    tiled = np.tile(truth[TRAIN], groups)
-    return readout(what, features[TRAIN], tiled, others, groups, components, study.copies, judged)
-
-
-def _readout(study: _Study, target: str, mirror: bool) -> Readout:
+def _readout(study: Study, target: str, mirror: bool) -> Readout:
     """The readout of the layer that is analysed."""
     parts = study.parts.all
     features = {name: study.codes(part, study.layer).toarray() for name, part in parts.items()}
     if mirror:
         more = study.codes(parts[TRAIN], study.layer, mirrored=True).toarray()
         features[TRAIN] = np.concatenate([features[TRAIN], more])
-    return _scored(study, study.layer, target, features, 2 if mirror else 1)
+    return study.read(study.layer, target, features, 2 if mirror else 1)
 
 
-def _looks(study: _Study, target: str, zooms: Sequence[float]) -> Readout:
-    """The readout of the mean over looks at each image: enlarged by factors, and mirrored."""
-    features: dict[str, np.ndarray] = {}
-    looks = [(z, turned) for z in dict.fromkeys((1.0, *zooms)) for turned in (False, True)]
-    codes: dict[str, list[np.ndarray]] = {}
-    for name, part in study.parts.all.items():
-        codes[name] = [
-            study.codes(part, study.layer, zoom=zoom, mirrored=turned).toarray()
-            for zoom, turned in looks
-        ]
-        features[name] = np.mean(codes[name], axis=0)
-    judged = features[TRAIN]
-    features[TRAIN] = np.concatenate(codes[TRAIN])
-    what = f"{study.layer}, {len(looks)} looks"
-    return _scored(study, what, target, features, len(looks), judged=judged)
-
-
-def _baselines(study: _Study, target: str, other: Trained | None) -> dict[str, Readout]:
-    """The same readout from simpler features, on the same split."""
-    parts, found = study.parts.all, {}
-    if study.baselines:
-        study.tell("baselines: pixels")
-        pixels = {name: _pixels(study, part) for name, part in parts.items()}
-        found["pixels"] = _scored(study, "pixels", target, pixels)
-        for size in (128, 512):
-            study.tell(f"baselines: PCA {size}")
-            what = f"PCA {size}"
-            found[f"pca-{size}"] = _scored(study, what, target, pixels, components=size)
-        study.tell("baselines: pooled")
-        shape = study.network.layers[study.first].shape
-        pools = {
-            name: pooled(study.codes(part, study.first), (shape.ny, shape.nx, shape.nf))
-            for name, part in parts.items()
-        }
-        found["pooled"] = _scored(study, f"{study.first} pooled", target, pools)
-    changes: dict[str, Any] = {"untrained": True} if other is None else {"trained": other}
-    random = {name: study.codes(p, study.layer, **changes).toarray() for name, p in parts.items()}
-    found["random"] = _scored(study, f"random {study.layer}", target, random)
-    return found
-
-
-def _pixels(study: _Study, part: Part) -> np.ndarray:
-    """Images as the network sees them, (image, pixel)."""
-    experiment = coding_experiment(study.trained, part.images, study.settings)
-    shown = seen(experiment, len(part.images.source), study.image)
-    return shown.reshape(len(shown), -1)[part.rows]
-
-
-def _distances(study: _Study) -> list[Distance]:
+def _distances(study: Study) -> list[Distance]:
     """How far each alteration moves the codes."""
     found = []
     layers = [study.layer, study.first] if study.baselines else [study.layer]
@@ -321,7 +191,7 @@ def distance(layer: str, altered: str, moved: csr_array, original: csr_array) ->
     return Distance(layer, altered, VALIDATION, float(images.mean()), images.astype(np.float32))
 
 
-def _completion(study: _Study, row: int) -> Completion | None:
+def _completion(study: Study, row: int) -> Completion | None:
     """What the top layer knows of the input that was not shown."""
     if not study.name:
         return None
@@ -348,7 +218,7 @@ def _completion(study: _Study, row: int) -> Completion | None:
         return None
     number = np.full(len(classes) + 1, -1)  # the last stands for no class
     number[known] = np.arange(len(known))
-    pixels = _pixels(study, train).reshape(len(train.rows), *_size(study, study.image))
+    pixels = study.pixels(train).reshape(len(train.rows), *_size(study, study.image))
     label = parts.label(TRAIN)
     return complete(
         decoder, study.layer, study.image, study.name,
@@ -365,12 +235,12 @@ def _completion(study: _Study, row: int) -> Completion | None:
     )  # fmt: skip
 
 
-def _size(study: _Study, layer: str) -> tuple[int, int, int]:
+def _size(study: Study, layer: str) -> tuple[int, int, int]:
     shape = study.network.layers[layer].shape
     return shape.ny, shape.nx, shape.nf
 
 
-def _notes(study: _Study) -> list[str]:
+def _notes(study: Study) -> list[str]:
     """What a reader should hear about."""
     notes = []
     parts = study.parts

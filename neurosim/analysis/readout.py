@@ -55,11 +55,9 @@ def fit(
 ) -> Fitted:
     """Fit a linear support vector machine, its C and its threshold.
 
-    Classes weigh the same (``class_weight="balanced"``). C is the one with the largest area under
-    the ROC curve of cross-validated decisions (stratified folds), going up from the least as
-    long as that grows; the threshold lies where these decisions err as often on either side
-    (:func:`equal_error`): a rare class and many features push that of the machine itself, 0, too
-    high.
+    Classes weigh the same. C is the one with the largest area under the ROC curve of
+    cross-validated decisions, going up from the least as long as that grows; the threshold is the
+    :func:`equal_error` of these decisions: a rare class and many features push 0 too high.
 
     Parameters
     ----------
@@ -103,9 +101,9 @@ def fit(
         parts.append((_Space(features[rows], components, seed), target[rows], outside))
     cost, decision = _cross_validated(parts, features if judged is None else judged, single)
     threshold = equal_error(decision, single)
-    balanced = balanced_at(decision[:, None], single, np.array([threshold]))
+    balanced = float(balanced_at(decision[:, None], single, np.array([threshold]))[0])
     machine = _Space(features, components, seed).machine(target, cost)
-    return replace(machine, threshold=threshold, cross_validated=float(balanced[0]))
+    return replace(machine, threshold=threshold, cross_validated=balanced)
 
 
 def equal_error(decision: np.ndarray, target: np.ndarray) -> float:

@@ -277,7 +277,7 @@ class Analysis:
         ``"top-looks"`` (the mean code over looks at each image) and the
         baselines ``"pixels"``, ``"pca-128"``, ``"pca-512"``, ``"pooled"`` (the level above the
         image, largest activity in cells of positions) and ``"random"`` (the layer with random
-        weights).
+        weights); ``"pca-128-looks"`` and so on are read from all looks.
     distances : list of Distance
     completion : Completion or None
         None where the network has no names.

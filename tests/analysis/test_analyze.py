@@ -107,7 +107,10 @@ def test_readouts_are_what_their_weights_say(run: Path, found: Analysis) -> None
             target, score.decision >= np.float32(top.threshold)
         )
     baselines = {"pixels", "pca-128", "pca-512", "pooled", "random"}
-    assert set(found.readouts) == {"top-face", "top-looks", *baselines}
+    looks = {f"{name}-looks" for name in ("top", "pca-128", "pca-512", "pooled")}
+    assert set(found.readouts) == {"top-face", *looks, *baselines}
+    assert {found.readouts[name].features[-7:] for name in looks} == {"4 looks"}
+    assert len(found.readouts["pca-128-looks"].weights) == len(found.readouts["pixels"].weights)
     assert all(set(r.scores) == {"validation", "noisy"} for r in found.readouts.values())
 
 

@@ -1,0 +1,106 @@
+"""Readouts of several looks at each image, and of simpler features, on the same split."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+from sklearn.decomposition import PCA
+
+from neurosim.analysis.features import pooled
+from neurosim.analysis.parts import Part
+from neurosim.analysis.results import TRAIN, Readout
+from neurosim.analysis.study import Study
+from neurosim.coding.trained import Trained
+
+#: Numbers of principal components of the pixels that are read out.
+COMPONENTS = (128, 512)
+#: Features of the images of a part, under changed settings of the coding.
+Features = Callable[..., np.ndarray]
+
+
+def several_looks(
+    study: Study, target: str, zooms: Sequence[float], baselines: bool
+) -> dict[str, Readout]:
+    """Readouts of the mean over looks at each image: enlarged by factors, and mirrored."""
+    found = {"top-looks": _looks(study, study.layer, target, zooms, partial(_top, study))}
+    if not baselines:
+        return found
+    # Found on one look at the training images, so that memory does not grow with looks.
+    pixels = study.pixels(study.parts.all[TRAIN])
+    for size in COMPONENTS:
+        study.tell(f"baselines: PCA {size}, looks")
+        kept = min(size, *pixels.shape)
+        space = PCA(kept, svd_solver="randomized", random_state=0).fit(pixels)
+        read = partial(_components, study, space)
+        made = _looks(study, f"PCA {size}", target, zooms, read)
+        found[f"pca-{size}-looks"] = in_pixels(made, space)
+    study.tell("baselines: pooled, looks")
+    read = partial(_pool, study)
+    found["pooled-looks"] = _looks(study, f"{study.first} pooled", target, zooms, read)
+    return found
+
+
+def _top(study: Study, part: Part, **how: Any) -> np.ndarray:
+    """The activity of the layer that is analysed."""
+    return study.codes(part, study.layer, **how).toarray()
+
+
+def _components(study: Study, space: PCA, part: Part, **how: Any) -> np.ndarray:
+    """Principal components of the pixels."""
+    return space.transform(study.pixels(part, **how)).astype(np.float32)
+
+
+def _looks(study: Study, what: str, target: str, zooms: Sequence[float], seen: Features) -> Readout:
+    """Fitted on every look at a training image by itself, judged by the mean over looks."""
+    looks = [(z, turned) for z in dict.fromkeys((1.0, *zooms)) for turned in (False, True)]
+    features: dict[str, np.ndarray] = {}
+    for name, part in study.parts.all.items():
+        each = [seen(part, zoom=zoom, mirrored=turned) for zoom, turned in looks]
+        features[name] = np.mean(each, axis=0)
+        if name == TRAIN:
+            judged, features[TRAIN] = features[TRAIN], np.concatenate(each)
+    return study.read(f"{what}, {len(looks)} looks", target, features, len(looks), judged=judged)
+
+
+def in_pixels(readout: Readout, space: PCA) -> Readout:
+    """A readout of components as one of the pixels that they are made of."""
+    weights = readout.weights / readout.scale
+    pixels = weights @ space.components_
+    return replace(
+        readout,
+        weights=pixels.astype(np.float32),
+        center=space.mean_.astype(np.float32),
+        scale=np.ones(len(pixels), np.float32),
+        bias=readout.bias - float(readout.center @ weights),
+    )
+
+
+def _pool(study: Study, part: Part, **how: Any) -> np.ndarray:
+    """The first level's largest activity in cells of positions."""
+    shape = study.network.layers[study.first].shape
+    return pooled(study.coded(part, study.first, **how), (shape.ny, shape.nx, shape.nf))
+
+
+def simpler(
+    study: Study, target: str, baselines: bool, other: Trained | None
+) -> dict[str, Readout]:
+    """The same readout from simpler features, and from a dictionary that learned nothing."""
+    parts, found = study.parts.all, {}
+    if baselines:
+        study.tell("baselines: pixels")
+        pixels = {name: study.pixels(part) for name, part in parts.items()}
+        found["pixels"] = study.read("pixels", target, pixels)
+        for size in COMPONENTS:
+            study.tell(f"baselines: PCA {size}")
+            found[f"pca-{size}"] = study.read(f"PCA {size}", target, pixels, components=size)
+        study.tell("baselines: pooled")
+        pools = {name: _pool(study, part) for name, part in parts.items()}
+        found["pooled"] = study.read(f"{study.first} pooled", target, pools)
+    changes: dict[str, Any] = {"untrained": True} if other is None else {"trained": other}
+    random = {name: study.codes(p, study.layer, **changes).toarray() for name, p in parts.items()}
+    found["random"] = study.read(f"random {study.layer}", target, random)
+    return found
