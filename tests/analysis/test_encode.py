@@ -13,10 +13,11 @@ from PIL import Image
 import neurosim
 from neurosim.coding.codes import Codes, open_codes
 from neurosim.coding.encode import InterruptedCoding, coding_experiment, open_images, seen
-from neurosim.coding.network import Settings
+from neurosim.coding.network import Settings, coding_model
 from neurosim.coding.trained import open_trained
 from neurosim.errors import RequestError, RunFileError
 from neurosim.network import levels, top_level
+from neurosim.stimuli.fit import FitSpec, Jitter, jitter_at
 from tests.analysis.networks import face_only, faces, params
 from tests.tolerances import FLOAT32_REORDERED
 
@@ -122,6 +123,21 @@ def test_mirrored_images_are_seen_from_right_to_left(trained: Path, images: Path
         assert np.allclose(
             feed.frames(display), other.frames(display)[:, :, ::-1], atol=FLOAT32_REORDERED
         )
+
+
+@pytest.mark.parametrize("mirrored", [False, True])
+def test_images_that_jitter_while_learning_are_still_when_coded(mirrored: bool) -> None:
+    jitter = (
+        "jitterChangeInterval = 1; maxShiftX = 3; maxShiftY = 3; maxZoom = 1.5; "
+        "xFlipEnabled = true; yFlipEnabled = true;"
+    )
+    text = params("synthetic-faces:validation").replace("nf = 3;", f"nf = 3; {jitter}")
+    settings = Settings(mirrored=mirrored)
+    model = coding_model(neurosim.loads(text).network, settings, ("P1",), "", "synthetic-faces")
+    image: Any = model.layers["Face"]
+    fit = FitSpec(**{name: getattr(image, name) for name in FitSpec.__dataclass_fields__})
+    shown = {jitter_at(fit, 3, display, element) for display in range(20) for element in range(3)}
+    assert shown == {Jitter(flip_x=mirrored)}
 
 
 @pytest.mark.parametrize("shown", ["face", "both"])
