@@ -121,6 +121,28 @@ def scores(analyses: Sequence[Any]) -> str:
     return table(["linear SVM on", *sets, "untuned", "ROC area"], rows)
 
 
+def every(analyses: Sequence[Any]) -> str:
+    """Readouts that all runs have: mean over runs, and where it has one its deviation."""
+    altered = analyses[0].altered
+    rows = []
+    for key in [k for k in analyses[0].readouts if all(k in a.readouts for a in analyses)]:
+        runs = [found.readouts[key] for found in analyses]
+        plain = [r.scores[VALIDATION].balanced_tuned for r in runs]
+        cells = [runs[0].features, _told(plain)]
+        for name in altered:
+            held = [r.scores[name].balanced_tuned for r in runs]
+            drop = [one - other for one, other in zip(plain, held, strict=True)]
+            cells += [_told(held), _told(drop)]
+        rows.append([*cells, _told([r.scores[VALIDATION].auc for r in runs])])
+    sets = [cell for name in altered for cell in (name, "drop")]
+    return table(["linear SVM on", VALIDATION, *sets, "ROC area"], rows)
+
+
+def _told(values: list[float]) -> str:
+    """Mean and deviation in one cell."""
+    return " ± ".join(filter(None, _mean(values)))
+
+
 def _mean(values: list[float]) -> tuple[str, str]:
     """Mean, and standard deviation (of a sample) where there are several."""
     deviation = f"{np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
@@ -148,6 +170,11 @@ def page(runs: Sequence[Path], analyses: Sequence[Any], command: str) -> str:
         f"{table(['', 'target', 'measured, by run', 'mean', 'deviation'], wanted)}\n"
         "## Linear readouts, first run\n\nBalanced accuracy at the threshold chosen on train (95 % "
         f"interval over images); untuned: at the machine's own.\n\n{scores(analyses)}"
+        + (
+            f"\n## Linear readouts, all runs\n\nMean over runs ± deviation.\n\n{every(analyses)}"
+            if len(runs) > 1
+            else ""
+        )
         + (f"\n## Notes\n\n{notes}" if notes else "")
     )
 
