@@ -100,7 +100,7 @@ def simpler(
         study.tell("baselines: pooled")
         pools = {name: _pool(study, part) for name, part in parts.items()}
         found["pooled"] = study.read(f"{study.first} pooled", target, pools)
-    changes: dict[str, Any] = {"untrained": True} if other is None else {"trained": other}
+    changes: dict[str, Any] = {"untrained": study.layer} if other is None else {"trained": other}
     random = {name: study.codes(p, study.layer, **changes).toarray() for name, p in parts.items()}
     found["random"] = study.read(f"random {study.layer}", target, random)
     return found

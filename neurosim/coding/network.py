@@ -44,8 +44,8 @@ class Settings:
         Show each image from right to left.
     zoom : float
         Show each image enlarged around its middle by this factor, 0.5 to 2; 1: as it is.
-    untrained : bool
-        Keep the random weights that the training began with.
+    untrained : str
+        A level whose dictionaries are random, drawn as at the start of a training.
     """
 
     shown: Shown = "face"
@@ -55,7 +55,7 @@ class Settings:
     tolerance: float = 0.0
     mirrored: bool = False
     zoom: float = 1.0
-    untrained: bool = False
+    untrained: str = ""
 
 
 def check_shown(network: Network, shown: str) -> None:
@@ -132,9 +132,10 @@ def coding_model(
         deleteOlderCheckpoints=True,
         numCheckpointsKept=1,
     )
-    sparse = set(levels(network))
+    sparse = levels(network)
+    random = {coding.dictionary for coding in sparse.get(settings.untrained, ())}
     objects = tuple(
-        _quiet(spec, period, settings, layers, sparse) for spec in model.objects
+        _quiet(spec, period, settings, layers, set(sparse), random) for spec in model.objects
         if spec.name not in gone
     )  # fmt: skip
     quiet = Model(column, objects)
@@ -156,13 +157,17 @@ def _leaning(model: Model, gone: set[str]) -> set[str]:
 
 
 def _quiet(
-    spec: Spec, period: float, settings: Settings, layers: tuple[str, ...], sparse: set[str]
-) -> Spec:
+    spec: Spec, period: float, settings: Settings, layers: tuple[str, ...], sparse: set[str],
+    random: set[str],
+) -> Spec:  # fmt: skip
     """A group as it takes part in coding: it learns nothing and writes little."""
     changes: dict[str, Any] = {}
     if isinstance(spec, LayerSpec):
         # Its own keys tell where each presentation starts, not where training ended.
-        changes = {"initializeFromCheckpointFlag": False, "writeStep": -1.0}
+        standardized = getattr(spec, "rescaleMethod", None) == "unitmeanstd"
+        changes = {"initializeFromCheckpointFlag": standardized, "writeStep": -1.0}
+        if standardized:
+            changes["plasticityFlag"] = False
         if spec.name in layers:
             changes |= {"writeStep": period, "initialWriteTime": period}
             changes["sparseLayer"] = spec.name in sparse
@@ -171,10 +176,10 @@ def _quiet(
         if settings.solver and spec.name in sparse:
             spec = _solver(spec)
     elif hasattr(spec, "weightInitType"):
-        changes["initializeFromCheckpointFlag"] = not settings.untrained
+        changes["initializeFromCheckpointFlag"] = spec.name not in random
         if "plasticityFlag" in type(spec).model_fields:
             changes["plasticityFlag"] = False
-        if not settings.untrained:
+        if not random:
             # Drawn, or read, only to be replaced; and as training left them, also where a
             # dictionary of what is not shown has part in their norm.
             changes |= {"weightInitType": "UniformWeight", "weightInit": 1.0}

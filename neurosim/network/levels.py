@@ -80,16 +80,23 @@ def _coding(network: Network, level: str, drive: ConnectionNode) -> Coding | Non
 
 def made_of(network: Network, child: str) -> set[str]:
     """The levels and inputs that a coded layer shows: itself, or what it pools or rescales."""
-    if child in levels(network) or not network.incoming(child):
-        return {child}
+    coders = levels(network)
     found: set[str] = set()
     waiting, seen = [child], {child}
     while waiting:
-        for source in {c.pre for c in network.incoming(waiting.pop())} - seen:
-            seen.add(source)
-            through = source not in levels(network) and network.incoming(source)
-            (waiting.append if through else found.add)(source)
+        name = waiting.pop()
+        sources = set() if name in coders else _sources(network, name)
+        if not sources:
+            found.add(name)
+        waiting += sources - seen
+        seen |= sources
     return found
+
+
+def _sources(network: Network, layer: str) -> set[str]:
+    """Layers that one receives from, or reads as its original."""
+    original = getattr(network.layers[layer].spec, "originalLayerName", None)
+    return {c.pre for c in network.incoming(layer)} | ({original} if original else set())
 
 
 def top_level(network: Network, wanted: str | None = None) -> str:

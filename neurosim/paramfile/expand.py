@@ -234,7 +234,7 @@ class _Expander:
             "momentumMethod": spec.momentumMethod,
             "timeConstantTau": spec.momentumTimeConstant,
         }
-        optional = ("momentumDecay", "normalizeDw")
+        optional = ("dWMaxDecayInterval", "dWMaxDecayFactor", "momentumDecay", "normalizeDw")
         return {**keys, **{k: getattr(spec, k) for k in optional if k in group.entries}}
 
     def _bottom(self, group: Group, name: str) -> str:

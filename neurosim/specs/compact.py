@@ -115,6 +115,12 @@ class SparseCoding(Spec):
     )
     learn: Flag = key(True, "Learn the dictionaries.")
     dWMax: Number = key(0.0, "Learning rate.", when=_LEARNS, needed=True)
+    dWMaxDecayInterval: Integer = key(
+        0, "Updates between decays of dWMax; 0: none.", unit="update", when=_LEARNS, ge=0
+    )
+    dWMaxDecayFactor: Number = key(
+        0.0, "Share of dWMax lost at each decay.", when=_LEARNS, ge=0, lt=1
+    )
     momentumMethod: Literal["viscosity", "simple", "alex"] = key(
         "viscosity", "How earlier changes go on.", when=_LEARNS
     )

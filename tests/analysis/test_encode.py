@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 import neurosim
+from neurosim.checkpointing import warm_start
 from neurosim.coding.codes import Codes, open_codes
 from neurosim.coding.encode import InterruptedCoding, coding_experiment, open_images, seen
 from neurosim.coding.network import Settings, coding_model
@@ -204,15 +205,23 @@ def test_an_interrupted_coding_goes_on(trained: Path, tmp_path: Path) -> None:
     assert not list((own / "codes" / "many-face" / "checkpoints").glob("*.h5"))
 
 
-def test_untrained_weights_are_those_the_training_began_with(trained: Path, images: Path) -> None:
+def test_an_untrained_level_is_drawn_as_before_training(trained: Path, images: Path) -> None:
+    """And stands over levels as they were learned."""
     net = open_trained(trained)
     opened = open_images(images)
-    experiment = coding_experiment(net, opened, Settings(untrained=True))
-    start = neurosim.Simulation(experiment).weights("V1ToFaceError")
-    first = neurosim.Simulation(neurosim.loads(params(images))).weights("V1ToFaceError")
-    assert np.array_equal(start, first)
+    experiment = coding_experiment(net, opened, Settings(untrained="P1"))
+    drawn = neurosim.Simulation(experiment).weights("P1ToV1Error")
+    assert (
+        abs(np.mean(drawn == 0) - net.network.connections["P1ToV1Error"].spec.sparseFraction) < 0.02
+    )
+    np.testing.assert_allclose(np.sum(drawn[0] ** 2, axis=(1, 2, 3)), 1, rtol=1e-5)
+    taken = warm_start(experiment)
+    assert taken is not None
+    assert "P1ToV1Error:W" not in taken.buffers
+    learned = net.checkpoint.weights("V1ToFaceError")
+    assert np.array_equal(taken.buffers["V1ToFaceError:W"][0], learned)
     trained_code = bits(neurosim.encode(trained, images))
-    settings = Settings(untrained=True)
+    settings = Settings(untrained="P1")
     random = bits(neurosim.encode(trained, images, name="random", settings=settings))
     assert not np.array_equal(trained_code, random)
 

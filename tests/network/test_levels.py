@@ -6,12 +6,8 @@ from neurosim import loads
 from neurosim.network.levels import gone_without, levels, made_of, top_level
 from tests.physics.test_held import TEXT
 
-NAMED = (
-    TEXT.replace('codes = "Pool";', 'codes = ["Pool", "Word"];')
-    + """
-NameLayer "Word" = { nxScale = 1; nyScale = 1; labelSource = "Face"; writeStep = -1; };
-"""
-)
+WORD = 'NameLayer "Word" = { nxScale = 1; nyScale = 1; labelSource = "Face"; writeStep = -1; };'
+NAMED = TEXT.replace('codes = "Pool";', 'codes = ["Pool", "Word"];') + WORD
 
 
 def test_a_level_over_a_pooled_level_is_the_top() -> None:
@@ -28,3 +24,14 @@ def test_what_pools_a_missing_level_is_missing_too() -> None:
     # The image is still shown: it tells the name.
     assert gone == {"V1", "FaceError", "FaceRecon", "Pool", "PoolError", "PoolRecon"}
     assert gone_without(network, ["Word"]) == {"Word", "WordError", "WordRecon"}
+
+
+def test_a_level_over_a_rescaled_pool_is_the_top() -> None:
+    text = TEXT.replace('codes = "Pool"', 'codes = "Even"') + (
+        'RescaleLayer "Even" = { originalLayerName = "Pool"; rescaleMethod = "unitmeanstd"; };'
+    )
+    network = loads(text).network
+    assert made_of(network, "Even") == {"V1"}
+    assert top_level(network) == "P1"
+    named = loads(text.replace('"Even";', '["Even", "Word"];', 1) + WORD).network
+    assert {"V1", "Even", "EvenError"} <= gone_without(named, ["Face"])
