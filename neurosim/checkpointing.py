@@ -30,7 +30,7 @@ from neurosim.stimuli.pvp import read_activity
 
 UNITS = {"second": 1.0, "minute": 60.0, "hour": 3600.0, "day": 86400.0}
 #: What a warm start takes from an earlier run.
-WARM = ("V", "A", "W", "prev_dW", "prevDrive", "moments")
+WARM = ("V", "A", "W", "prev_dW", "prevDrive")
 WEIGHTS = ("W", "prev_dW")
 LENGTHS = "/outputs/lengths"
 BOOKKEEPING = "/simulation/state"
@@ -206,8 +206,6 @@ def _wanted(experiment: Experiment) -> Iterator[str]:
     for spec in _taking_part(experiment):
         for what in WARM:
             buffer = experiment.plan.buffers.get(f"{spec.name}:{what}")
-            if what == "A" and f"{spec.name}:moments" in experiment.plan.buffers:
-                continue  # these are learned, as weights are; what is shown is not
             if buffer is not None and buffer.saved and spec.kind not in inputs:
                 yield buffer.name
 

@@ -33,15 +33,6 @@ def leaky_drive(v, drive, decay, gain):
     return u - u if abs(u) < TINY else u
 
 
-def moments_with_batch(mean, variance, batches, batch_mean, batch_variance, time_constant):
-    """Mean and variance of a unit with one more batch, and the number of batches."""
-    batches += 1.0
-    weight = 1.0 / min(batches, time_constant)
-    change = batch_mean - mean
-    variance = (1.0 - weight) * (variance + weight * change * change) + weight * batch_variance
-    return mean + weight * change, variance, batches
-
-
 def soft_sign(a):
     """Sign of an activity; 0 at 0."""
     if a > 0.0:

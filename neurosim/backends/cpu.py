@@ -21,23 +21,14 @@ from neurosim.backends.cpu_local import LOCAL_CONNECTIONS
 from neurosim.backends.cpu_probes import PROBES
 from neurosim.backends.cpu_scatter import LARGE_WEIGHTS_BYTES
 from neurosim.backends.cpu_solver import SOLVERS
-from neurosim.backends.cpu_standardize import STANDARDIZING, STATISTICS
 from neurosim.backends.cpu_tile import Call, Scratch, Tile
 from neurosim.backends.cpu_winograd import WINOGRAD, WINOGRAD_WEIGHTS
 from neurosim.errors import RequestError
 from neurosim.network import PatchGeometry
 from neurosim.plan.operators import Operator, Plan
 
-BINDERS = {
-    **CONNECTIONS,
-    **LOCAL_CONNECTIONS,
-    **LAYERS,
-    **PROBES,
-    **SOLVERS,
-    **STANDARDIZING,
-    **WINOGRAD,
-}
-WEIGHTS = {**LEARNING, **STATISTICS, **WINOGRAD_WEIGHTS}
+BINDERS = {**CONNECTIONS, **LOCAL_CONNECTIONS, **LAYERS, **PROBES, **SOLVERS, **WINOGRAD}
+WEIGHTS = {**LEARNING, **WINOGRAD_WEIGHTS}
 #: Large weights that serve fewer units of an image are read once for all images of a
 #: thread, not once per image.
 FEW_UNITS = 32

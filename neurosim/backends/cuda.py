@@ -19,7 +19,6 @@ from neurosim.backends.cuda_local import LOCAL_CONNECTIONS
 from neurosim.backends.cuda_probes import PROBES
 from neurosim.backends.cuda_rescale import RESCALING
 from neurosim.backends.cuda_solver import SOLVERS
-from neurosim.backends.cuda_standardize import STANDARDIZING
 from neurosim.backends.cuda_winograd import WINOGRAD
 from neurosim.errors import NeurosimError, RequestError
 from neurosim.plan.operators import Operator, Plan
@@ -34,7 +33,6 @@ BINDERS: dict[str, Binder] = {
     **PROBES,
     **RESCALING,
     **SOLVERS,
-    **STANDARDIZING,
     **WINOGRAD,
 }
 #: Operators that ask which step it is.

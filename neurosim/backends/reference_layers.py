@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from neurosim.plan.operators import Operator
-from neurosim.plan.standardize import MEAN, VARIANCE
 from neurosim.plan.transfer import transfer_activity
 
 Arrays = dict[str, np.ndarray]
@@ -135,14 +134,6 @@ def rescaled(a: np.ndarray, s: Mapping[str, Any]) -> np.ndarray:
     raise ValueError(f"unknown rescale method {method!r}")
 
 
-def standardize(op: Operator, arrays: Arrays, step: int) -> None:
-    """Each unit by its own mean and variance; what never varied tells nothing."""
-    source, moments = (arrays[n] for n in op.reads)
-    varied = moments[VARIANCE] > 0
-    scale = op.scalars["target_std"] * varied / np.sqrt(np.where(varied, moments[VARIANCE], 1))
-    arrays[op.target][...] = (source - moments[MEAN]) * scale + op.scalars["target_mean"]
-
-
 def guard(op: Operator, arrays: Arrays, step: int) -> None:
     if step % op.scalars["every"]:
         return
@@ -162,6 +153,5 @@ LAYERS = {
     "leaky": leaky,
     "sigmoid": sigmoid,
     "rescale": rescale,
-    "standardize": standardize,
     "guard": guard,
 }

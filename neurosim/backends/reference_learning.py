@@ -9,7 +9,6 @@ import numpy as np
 
 from neurosim.backends.boundaries import dictionary_index, patch_tables
 from neurosim.plan.operators import Operator
-from neurosim.plan.standardize import BATCHES, MEAN, VARIANCE
 
 Arrays = dict[str, np.ndarray]
 
@@ -158,17 +157,6 @@ def rearrange(op: Operator, arrays: Arrays, step: int) -> None:
         target[arbor] = source[arbor].reshape(-1)[index]
 
 
-def moments(op: Operator, arrays: Arrays, step: int) -> None:
-    """Mean and variance of each unit with those of the batch, as neurosim/plan/standardize.py."""
-    source, moments = arrays[op.reads[0]], arrays[op.target]
-    moments[BATCHES] += 1
-    weight = 1 / np.minimum(moments[BATCHES], op.scalars["time_constant"])
-    change = source.mean(0) - moments[MEAN]
-    before = moments[VARIANCE] + weight * change**2
-    moments[VARIANCE] = (1 - weight) * before + weight * source.var(0)
-    moments[MEAN] += weight * change
-
-
 def gram(op: Operator, arrays: Arrays, step: int) -> None:
     """Inner products of the atoms of a dictionary, ``(feature, feature)``."""
     dictionary = arrays[op.reads[0]][op.scalars["arbor"]]
@@ -183,5 +171,4 @@ LEARNING = {
     "normalize": normalize,
     "rearrange": rearrange,
     "gram": gram,
-    "moments": moments,
 }

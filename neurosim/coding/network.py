@@ -164,10 +164,7 @@ def _quiet(
     changes: dict[str, Any] = {}
     if isinstance(spec, LayerSpec):
         # Its own keys tell where each presentation starts, not where training ended.
-        standardized = getattr(spec, "rescaleMethod", None) == "unitmeanstd"
-        changes = {"initializeFromCheckpointFlag": standardized, "writeStep": -1.0}
-        if standardized:
-            changes["plasticityFlag"] = False
+        changes = {"initializeFromCheckpointFlag": False, "writeStep": -1.0}
         if spec.name in layers:
             changes |= {"writeStep": period, "initialWriteTime": period}
             changes["sparseLayer"] = spec.name in sparse

@@ -9,7 +9,6 @@ from neurosim.network import Network
 from neurosim.plan.buffers import BufferTable
 from neurosim.plan.operators import Operator, Schedule
 from neurosim.plan.solver import lower_solver
-from neurosim.plan.standardize import METHOD, lower_standardize
 from neurosim.plan.transfer import transfer
 
 #: Potentials beyond this size, in units of the largest threshold or 1, mean divergence.
@@ -117,8 +116,6 @@ def _sigmoid(table: BufferTable, spec: Any, g: str, when: Schedule) -> Lowered:
 
 def _rescale(table: BufferTable, spec: Any, g: str, when: Schedule) -> Lowered:
     source, a = table.activity(spec.originalLayerName), table.activity(spec.name)
-    if spec.rescaleMethod == METHOD:
-        return [lower_standardize(table, spec, when)], a
     scalars = {
         "method": spec.rescaleMethod,
         "target_max": spec.targetMax,

@@ -20,7 +20,6 @@ from neurosim.plan.learning import lower_learning
 from neurosim.plan.operators import Operator, Plan
 from neurosim.plan.probes import lower_probes
 from neurosim.plan.schedules import layer_schedule, trigger_schedule
-from neurosim.plan.standardize import lower_statistics
 
 
 def lower(network: Network) -> Plan:
@@ -42,7 +41,6 @@ def lower(network: Network) -> Plan:
         step += _phase(table, phase)
     step += after
     start, learn = lower_learning(table)
-    learn += lower_statistics(table)
     layers = {n: (potential(table, n), table.activity(n)) for n in network.layers}
     return Plan(
         network.nbatch, dict(table.buffers), tuple(start), tuple(step), tuple(learn), probes, layers

@@ -21,8 +21,6 @@ RESPONSE = 0.25
 LONGEST = 1 << 16
 #: Operators that make buffers anew from what a checkpoint holds.
 DERIVING = ("rearrange", "gram", "winograd_weights")
-#: Learning after which a fused step goes on as before: no residual is made of what it changes.
-APART = ("moments",)
 
 
 @dataclass(frozen=True)
@@ -256,7 +254,7 @@ class Simulator:
     def _learn(self) -> None:
         due = tuple(op for op in self.plan.learn if op.when.fires(self.step))
         self._run(due, self.step, 1)
-        self._changed |= any(op.kind not in APART for op in due)
+        self._changed |= bool(due)
 
     def _after(self, first: int, values: dict[str, np.ndarray], last_step: int) -> None:
         """Checks of the stretch, delivery of probe values, early ends."""

@@ -165,18 +165,16 @@ class SigmoidLayer(OriginalGeometry):
 
 
 _MAXMIN = When("rescaleMethod", ("maxmin",))
-_MEANSTD = When("rescaleMethod", ("meanstd", "pointmeanstd", "unitmeanstd"))
-_UNITS = When("rescaleMethod", ("unitmeanstd",))
+_MEANSTD = When("rescaleMethod", ("meanstd", "pointmeanstd"))
 
 
 class RescaleLayer(OriginalGeometry):
-    """The activity of another layer, rescaled: input by input, or unit by unit over inputs."""
+    """The activity of another layer, rescaled input by input."""
 
     rescaleMethod: Literal[
         "maxmin",
         "meanstd",
         "pointmeanstd",
-        "unitmeanstd",
         "pointResponseNormalization",
         "l2",
         "l2NoMean",
@@ -188,14 +186,6 @@ class RescaleLayer(OriginalGeometry):
     targetMin: Number = key(-1.0, "Least value afterwards.", when=_MAXMIN)
     targetMean: Number = key(0.0, "Mean afterwards.", when=_MEANSTD)
     targetStd: Number = key(1.0, "Standard deviation afterwards.", when=_MEANSTD)
-    statisticsTimeConstant: Number = key(
-        1000.0,
-        "Updates over which mean and deviation of a unit are averaged, once there were as many.",
-        unit="update",
-        when=_UNITS,
-        ge=1,
-    )
-    plasticityFlag: Flag = key(True, "Whether the statistics follow what is shown.", when=_UNITS)
     patchSize: Integer = key(
         1,
         "Number of values whose norm becomes 1.",

@@ -191,19 +191,6 @@ for method in (
             flat = group("ConstantLayer", "Thin", nf=3, InitVType="ConstantV", valueV=value)
             CASES[f"RescaleLayer {method} of {value} everywhere"] = (IN, flat, rescale)
 
-for name, keys in {
-    "at each step": {},
-    "three updates": {"statisticsTimeConstant": 3, "targetMean": 0.5, "targetStd": 2},
-    "not learned": {"plasticityFlag": False, "targetMean": 0.5},
-    "triggered": {"triggerLayerName": "Clock", "triggerOffset": 1},
-}.items():
-    CASES[f"RescaleLayer unitmeanstd, {name}"] = (
-        CLOCK, code("V", nf=3, phase=1), join("IdentConn", "ClockToV"),
-        group("RescaleLayer", "Out", originalLayerName="V", phase=2, rescaleMethod="unitmeanstd",
-              **keys),
-        plastic("OutToTop", 3), linear("Top", nf=4, phase=3),
-    )  # fmt: skip
-
 for method, keys in {
     "layer": {"maskLayerName": "Mask"},
     "invertLayer": {"maskLayerName": "Mask"},

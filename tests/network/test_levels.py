@@ -28,7 +28,7 @@ def test_what_pools_a_missing_level_is_missing_too() -> None:
 
 def test_a_level_over_a_rescaled_pool_is_the_top() -> None:
     text = TEXT.replace('codes = "Pool"', 'codes = "Even"') + (
-        'RescaleLayer "Even" = { originalLayerName = "Pool"; rescaleMethod = "unitmeanstd"; };'
+        'RescaleLayer "Even" = { originalLayerName = "Pool"; rescaleMethod = "meanstd"; };'
     )
     network = loads(text).network
     assert made_of(network, "Even") == {"V1"}

@@ -48,8 +48,8 @@ def test_all_mistakes_of_a_file_are_told_together():
 def test_missing_keys_say_what_they_are():
     assert told('RescaleLayer "R" = { originalLayerName = "x"; };') == (
         'f:2: RescaleLayer "R": missing key "rescaleMethod" (What is made equal for all inputs): '
-        'one of "maxmin", "meanstd", "pointmeanstd", "unitmeanstd", '
-        '"pointResponseNormalization", "l2", "l2NoMean", "zerotonegative", "softmax", "logreg"'
+        'one of "maxmin", "meanstd", "pointmeanstd", "pointResponseNormalization", "l2", '
+        '"l2NoMean", "zerotonegative", "softmax", "logreg"'
     )
 
 

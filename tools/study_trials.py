@@ -1,0 +1,339 @@
+"""Trials of the study's top level alone: `tools/study_trials.py RUN... --train DIR ... -o DIR`.
+
+What the layer under P1 shows, for each of six looks at each image, is coded once by each run
+(``neurosim encode``). P1 is then learned from that in variants, with several seeds: the code by
+an exact solver, the learning rule that of the params file. A trial takes seconds where a run takes
+minutes, and differs from it in three ways: what P1 codes has stopped changing, the name is one
+number instead of a code, and nothing pulls it.
+
+Writes DIR/trials.md and DIR/trials.json. What the latter has is not done again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+import numpy as np
+from sklearn.metrics import roc_auc_score
+from sklearn.model_selection import StratifiedKFold
+from sklearn.preprocessing import StandardScaler
+from sklearn.svm import LinearSVC
+
+import neurosim
+
+#: Each image as it is, a tenth smaller and a tenth larger, each also mirrored.
+LOOKS = [(zoom, mirrored) for zoom in (1.0, 0.9, 1.1) for mirrored in (False, True)]
+BATCH = 32
+COST = 1e-3
+FOLDS = 5
+#: Iterations of the solver while P1 learns, and for the codes that are read out.
+STEPS = {"learning": 60, "coding": 150}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One way to learn P1; by default that of ``halle_berry_study.params``.
+
+    Attributes
+    ----------
+    exponent : float
+        What pooled activity is raised to.
+    centered, scaled : bool
+        Each unit less its mean, and over its deviation, on train.
+    length : float
+        Mean length of the code of a face, where units are centred or scaled.
+    zoomed : bool
+        Learn from all looks, not from those at the image's own size only.
+    name : float
+        Length of the code of a name, in lengths of the code of a face.
+    elements, threshold, rate, time_constant, displays
+        Of P1 and its learning rule.
+    """
+
+    exponent: float = 0.5
+    centered: bool = True
+    scaled: bool = True
+    length: float = 6.0
+    zoomed: bool = True
+    name: float = 0.25
+    elements: int = 96
+    threshold: float = 0.15
+    rate: float = 0.4
+    time_constant: float = 100.0
+    displays: int = 1600
+
+
+STUDY = Trial()
+TRIALS = {
+    "as in the study": STUDY,
+    "units as they are": replace(STUDY, centered=False, scaled=False),
+    "centred only": replace(STUDY, scaled=False),
+    "scaled only": replace(STUDY, centered=False),
+    "no root": replace(STUDY, exponent=1.0),
+    "cube root": replace(STUDY, exponent=1 / 3),
+    "learned at one size": replace(STUDY, zoomed=False),
+    "64 elements": replace(STUDY, elements=64),
+    "128 elements": replace(STUDY, elements=128),
+    "256 elements": replace(STUDY, elements=256),
+    "threshold 0.06": replace(STUDY, threshold=0.06),
+    "threshold 0.25": replace(STUDY, threshold=0.25),
+    "a time constant of 5": replace(STUDY, time_constant=5.0),
+    "a rate of 0.12": replace(STUDY, rate=0.12),
+    "half as long": replace(STUDY, displays=800),
+    "no name": replace(STUDY, name=0.0),
+    "half the name": replace(STUDY, name=0.125),
+    "twice the name": replace(STUDY, name=0.5),
+}
+#: What is reported of a trial.
+MEASURES = {
+    "roc": "ROC area, 6 looks", "roc_altered": "attacked", "balanced": "balanced accuracy",
+    "drop": "drop", "distance": "distance", "neuron": "neuron", "active": "active",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the layer under P1 shows.
+
+    Attributes
+    ----------
+    looks : dict of (float, bool) to ndarray
+        By zoom and whether mirrored: float32 (image, unit).
+    target : ndarray
+        bool (image,).
+    """
+
+    looks: dict[tuple[float, bool], np.ndarray]
+    target: np.ndarray
+
+    def map(self, change) -> Shown:  # type: ignore[no-untyped-def]
+        """The same after a change of each look."""
+        return replace(self, looks={look: change(x) for look, x in self.looks.items()})
+
+
+def shown(run: Path, layer: str, sets: dict[str, Path], target: str) -> dict[str, Shown]:
+    """Every look at every set, coded where that was not done yet."""
+    found = {}
+    for name, folder in sets.items():
+        looks, labels = {}, None
+        for zoom, mirrored in LOOKS:
+            settings = neurosim.Settings(zoom=zoom, mirrored=mirrored)
+            own = f"trials-{name}-{zoom:g}{'-mirrored' if mirrored else ''}"
+            with neurosim.encode(run, folder, name=own, layers=[layer], settings=settings) as codes:
+                looks[zoom, mirrored], labels = codes.dense(layer), codes.labels
+        found[name] = Shown(looks, np.array(labels) == target)
+    return found
+
+
+def prepared(sets: dict[str, Shown], trial: Trial) -> dict[str, Shown]:
+    """The same as P1 gets to see it."""
+    # The layer shows the square root of what it pools.
+    raised = {name: x.map(lambda a: a ** (2 * trial.exponent)) for name, x in sets.items()}
+    train = raised["train"].looks
+    if not (trial.centered or trial.scaled):
+        return raised
+    every = np.concatenate([train[look] for look in LOOKS])
+    middle = every.mean(0) if trial.centered else np.float32(0)
+    spread = every.std(0) if trial.scaled else np.ones(every.shape[1], np.float32)
+    spread[spread == 0] = np.inf
+    size = np.linalg.norm((train[LOOKS[0]] - middle) / spread, axis=1).mean()
+    factor = np.float32(trial.length / size) / spread
+    return {name: x.map(lambda a: (a - middle) * factor) for name, x in raised.items()}
+
+
+def code(inputs: np.ndarray, atoms: np.ndarray, threshold: float, steps: int) -> np.ndarray:
+    """Nonnegative sparse codes by accelerated proximal gradient; (image, element)."""
+    gram, drive = atoms @ atoms.T, inputs @ atoms.T
+    step = 1 / np.linalg.eigvalsh(gram)[-1]
+    found = ahead = np.zeros_like(drive)
+    pace = 1.0
+    for _ in range(steps):
+        new = np.maximum(ahead - step * (ahead @ gram - drive + threshold), 0)
+        following = (1 + np.sqrt(1 + 4 * pace**2)) / 2
+        ahead = new + np.float32((pace - 1) / following) * (new - found)
+        found, pace = new, following
+    return found
+
+
+def learned(train: Shown, trial: Trial, seed: int) -> np.ndarray:
+    """The part of P1's dictionary that codes faces, (element, unit)."""
+    rng = np.random.default_rng(seed)
+    looks = LOOKS if trial.zoomed else LOOKS[:2]
+    stacked = np.stack([train.looks[look] for look in looks])
+    images, units = stacked.shape[1:]
+    size = np.linalg.norm(stacked[0], axis=1).mean()
+    names = (trial.name * size * train.target[:, None]).astype(np.float32)
+    drawn = rng.uniform(-1, 1, (trial.elements, units)) * (
+        rng.random((trial.elements, units)) < 0.1
+    )
+    atoms = np.hstack([_unit(drawn), np.zeros((trial.elements, 1))]).astype(np.float32)
+    change = np.zeros_like(atoms)
+    kept = np.float32(np.exp(-1 / trial.time_constant))
+    for chosen in _batches(rng, images, trial.displays):
+        which = rng.integers(len(looks), size=BATCH)
+        inputs = np.hstack([stacked[which, chosen], names[chosen]])
+        codes = code(inputs, atoms, trial.threshold, STEPS["learning"])
+        times = np.maximum(np.count_nonzero(codes, axis=0), 1)[:, None]
+        new = trial.rate * codes.T @ (inputs - codes @ atoms) / times
+        change = kept * change + (1 - kept) * new.astype(np.float32)
+        atoms = atoms + change
+        atoms[:, :units] = _unit(atoms[:, :units])
+    return np.ascontiguousarray(atoms[:, :units])
+
+
+def _unit(atoms: np.ndarray) -> np.ndarray:
+    """Each atom over its norm."""
+    return atoms / np.linalg.norm(atoms, axis=1, keepdims=True)
+
+
+def _batches(rng: np.random.Generator, images: int, displays: int) -> Iterator[np.ndarray]:
+    """Batches of images in random order, every image once before any comes again."""
+    order = np.zeros(0, int)
+    for _ in range(displays):
+        while len(order) < BATCH:
+            order = np.concatenate([order, rng.permutation(images)])
+        yield order[:BATCH]
+        order = order[BATCH:]
+
+
+def measured(sets: dict[str, Shown], atoms: np.ndarray, trial: Trial) -> dict[str, float]:
+    """What a dictionary is worth; everything is chosen on train."""
+    coded = {
+        name: x.map(lambda a: code(a, atoms, trial.threshold, STEPS["coding"]))
+        for name, x in sets.items()
+    }
+    train, validation, altered, *_ = coded.values()
+    decisions, threshold = read_out(train, [validation, altered])
+    areas = [
+        roc_auc_score(x.target, d) for x, d in zip((validation, altered), decisions, strict=True)
+    ]
+    shares = [
+        _balanced(d, x.target, threshold)
+        for x, d in zip((validation, altered), decisions, strict=True)
+    ]
+    first = LOOKS[0]
+    clean, moved = validation.looks[first], altered.looks[first]
+    return {
+        "roc": areas[0],
+        "roc_altered": areas[1],
+        "balanced": shares[0],
+        "drop": shares[0] - shares[1],
+        "distance": float(np.abs(moved - clean).mean() / clean.std(0).mean()),
+        "neuron": neuron(train.looks[first], train.target, clean, validation.target),
+        "active": float(np.mean(clean > 0)),
+    }
+
+
+def read_out(train: Shown, others: Sequence[Shown]) -> tuple[list[np.ndarray], float]:
+    """Decisions of a linear machine on each set, the mean over looks, and their threshold.
+
+    The threshold misses as often as it mistakes, were cross-validated decisions normal.
+    """
+    stacked = np.stack([train.looks[look] for look in LOOKS])
+    outside = np.empty(stacked.shape[1])
+    folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
+    for inside, left in folds.split(train.target, train.target):
+        machine = _machine(stacked[:, inside], train.target[inside])
+        outside[left] = machine(stacked[:, left].mean(0))
+    yes, no = outside[train.target], outside[~train.target]
+    threshold = (yes.mean() * no.std() + no.mean() * yes.std()) / (yes.std() + no.std())
+    machine = _machine(stacked, train.target)
+    means = [np.mean([x.looks[look] for look in LOOKS], axis=0) for x in others]
+    return [machine(x) for x in means], float(threshold)
+
+
+def _machine(looks: np.ndarray, target: np.ndarray):  # type: ignore[no-untyped-def]
+    """Decision function of a linear support vector machine that learned from every look."""
+    scaler = StandardScaler()
+    features = scaler.fit_transform(looks.reshape(-1, looks.shape[-1]))
+    machine = LinearSVC(C=COST, class_weight="balanced", random_state=0)
+    machine.fit(features, np.tile(target, len(looks)))
+    return lambda x: machine.decision_function(scaler.transform(x))
+
+
+def neuron(
+    train: np.ndarray, target: np.ndarray, validation: np.ndarray, truth: np.ndarray
+) -> float:
+    """Balanced accuracy of the neuron that tells the target best on train, alone."""
+    best = max(range(train.shape[1]), key=lambda k: float(roc_auc_score(target, train[:, k])))
+    levels = np.unique(train[:, best])
+    threshold = max(levels, key=lambda level: _balanced(train[:, best], target, level))
+    return _balanced(validation[:, best], truth, threshold)
+
+
+def _balanced(decision: np.ndarray, target: np.ndarray, threshold: float) -> float:
+    right = (decision >= threshold) == target
+    return float((right[target].mean() + right[~target].mean()) / 2)
+
+
+def table(kept: dict[str, dict], command: str) -> str:
+    """The page: for each trial the mean over runs and seeds, and the deviation."""
+    lines = [
+        "# Trials of P1 alone",
+        "",
+        f"Written by `{command}`; do not edit.",
+        "",
+        "P1 learned anew, from what the levels below it have learned in each run. Every row but",
+        "the first changes one thing. Mean ± deviation over runs and seeds.",
+        "",
+        "| trial | " + " | ".join(MEASURES.values()) + " |",
+        "| --- |" + " ---: |" * len(MEASURES),
+    ]
+    for name, entry in kept.items():
+        rows = list(entry["found"].values())
+        cells = []
+        for key in MEASURES:
+            values = [row[key] for row in rows]
+            cells.append(
+                f"{np.mean(values):.3f} ± {np.std(values, ddof=min(1, len(values) - 1)):.3f}"
+            )
+        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Run the trials that are not there yet, and write the page after each."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("runs", nargs="+", type=Path)
+    parser.add_argument("--layer", default="Pool", help="the layer under P1 (Pool)")
+    parser.add_argument("--train", required=True, type=Path)
+    parser.add_argument("--validation", required=True, type=Path)
+    parser.add_argument("--altered", required=True, type=Path, help="altered validation images")
+    parser.add_argument("--target", required=True)
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--trial", action="append", choices=TRIALS, help="only this one; repeat")
+    parser.add_argument("-o", "--output", required=True, type=Path)
+    args = parser.parse_args(arguments)
+    file = args.output / "trials.json"
+    kept = json.loads(file.read_text()) if file.exists() else {}
+    folders = {"train": args.train, "validation": args.validation, "altered": args.altered}
+    command = f"python tools/study_trials.py {shlex.join(arguments)}"
+    for run in args.runs:
+        sets = shown(run, args.layer, folders, args.target)
+        for name in args.trial or TRIALS:
+            trial = TRIALS[name]
+            if kept.get(name, {}).get("trial") != asdict(trial):
+                kept[name] = {"trial": asdict(trial), "found": {}}
+            ready = None
+            for seed in range(args.seeds):
+                key = f"{run.name}, seed {seed}"
+                if key in kept[name]["found"]:
+                    continue
+                ready = ready or prepared(sets, trial)
+                atoms = learned(ready["train"], trial, seed)
+                kept[name]["found"][key] = measured(ready, atoms, trial)
+                args.output.mkdir(parents=True, exist_ok=True)
+                file.write_text(json.dumps(kept, indent=1) + "\n")
+                (args.output / "trials.md").write_text(table(kept, command))
+                print(f"{name}: {key}: {kept[name]['found'][key]}", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
