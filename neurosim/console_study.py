@@ -192,8 +192,9 @@ def _modalities(found: Analysis) -> Table:
         )
     if done is not None and done.has_faces:
         row = done.names.index(found.target)
+        how = "guessed" if found.estimate else "reconstructed"
         table.add_row(
-            f"face reconstructed from the name {_title(found.target)}: correlation with the mean "
+            f"face {how} from the name {_title(found.target)}: correlation with the mean "
             "face", _number(float(done.correlation_face[row])),
         )  # fmt: skip
         right = float(np.mean(done.guessed_face == np.arange(len(done.names))))

@@ -79,6 +79,18 @@ def targets(analyses: Sequence[Any]) -> list[tuple[str, str, list[float]]]:
         rows.append(("the name recalled from the face: balanced accuracy", "", evidence))
         areas = [done.evidence_auc for done in recalled]
         rows.append(("the name recalled from the face: ROC area", "", areas))
+    if all(done and done.has_faces for done in recalled):
+        own = [
+            float(done.correlation_face[done.names.index(found.target)])
+            for found, done in zip(analyses, recalled, strict=True)
+        ]
+        rows.append(("the face recalled from the name: correlation with the mean face", "", own))
+    guesses = [found.estimate for found in analyses]
+    if all(guesses):
+        told = [guess.explained for guess in guesses]
+        rows.append(
+            (f"variance of faces that {analyses[0].layer} tells, guessed linearly", "", told)
+        )
     rows.append(("neurons that no face excites", "at most 0.05", [silent(a) for a in analyses]))
     return rows
 

@@ -1,10 +1,10 @@
 """Trials of the study's top level alone: `tools/study_trials.py RUN... --train DIR ... -o DIR`.
 
-What the layer under P1 shows, for each of six looks at each image, is coded once by each run
-(``neurosim encode``). P1 is then learned from that in variants, with several seeds: the code by
-an exact solver, the learning rule that of the params file. A trial takes seconds where a run takes
-minutes, and differs from it in three ways: what P1 codes has stopped changing, the name is one
-number instead of a code, and nothing pulls it.
+P1 is learned anew, in variants and with several seeds, from what V1 of each run says of six looks
+at each image, pooled: the code by an exact solver, the learning rule that of the params file. A
+trial takes seconds where a run takes minutes, and differs from it: what P1 codes has stopped
+changing and has settled, looks are the six that are read out, and the name is one number that
+nothing pulls.
 
 Writes DIR/trials.md and DIR/trials.json. What the latter has is not done again.
 """
@@ -15,9 +15,10 @@ import argparse
 import json
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from sklearn.metrics import roc_auc_score
@@ -29,6 +30,8 @@ import neurosim
 
 #: Each image as it is, a tenth smaller and a tenth larger, each also mirrored.
 LOOKS = [(zoom, mirrored) for zoom in (1.0, 0.9, 1.1) for mirrored in (False, True)]
+#: The level whose activity is pooled, and positions on each side of a cell.
+LAYER, CELL = "V1", 4
 BATCH = 32
 COST = 1e-3
 FOLDS = 5
@@ -46,8 +49,6 @@ class Trial:
         What pooled activity is raised to.
     centered, scaled : bool
         Each unit less its mean, and over its deviation, on train.
-    length : float
-        Mean length of the code of a face, where units are centred or scaled.
     zoomed : bool
         Learn from all looks, not from those at the image's own size only.
     name : float
@@ -57,35 +58,37 @@ class Trial:
     """
 
     exponent: float = 0.5
-    centered: bool = True
-    scaled: bool = True
-    length: float = 6.0
+    centered: bool = False
+    scaled: bool = False
     zoomed: bool = True
     name: float = 0.25
     elements: int = 96
     threshold: float = 0.15
     rate: float = 0.4
     time_constant: float = 100.0
-    displays: int = 1600
+    displays: int = 2400
 
 
 STUDY = Trial()
 TRIALS = {
     "as in the study": STUDY,
-    "units as they are": replace(STUDY, centered=False, scaled=False),
-    "centred only": replace(STUDY, scaled=False),
-    "scaled only": replace(STUDY, centered=False),
+    "units centred": replace(STUDY, centered=True),
+    "units scaled": replace(STUDY, scaled=True),
+    "units standardised": replace(STUDY, centered=True, scaled=True),
     "no root": replace(STUDY, exponent=1.0),
     "cube root": replace(STUDY, exponent=1 / 3),
     "learned at one size": replace(STUDY, zoomed=False),
     "64 elements": replace(STUDY, elements=64),
+    "80 elements": replace(STUDY, elements=80),
     "128 elements": replace(STUDY, elements=128),
     "256 elements": replace(STUDY, elements=256),
     "threshold 0.06": replace(STUDY, threshold=0.06),
     "threshold 0.25": replace(STUDY, threshold=0.25),
-    "a time constant of 5": replace(STUDY, time_constant=5.0),
+    "momentum over 5 updates": replace(STUDY, time_constant=5.0),
+    "momentum over 50 updates": replace(STUDY, time_constant=50.0),
     "a rate of 0.12": replace(STUDY, rate=0.12),
-    "half as long": replace(STUDY, displays=800),
+    "a rate of 0.8": replace(STUDY, rate=0.8),
+    "a third as long": replace(STUDY, displays=800),
     "no name": replace(STUDY, name=0.0),
     "half the name": replace(STUDY, name=0.125),
     "twice the name": replace(STUDY, name=0.5),
@@ -112,39 +115,54 @@ class Shown:
     looks: dict[tuple[float, bool], np.ndarray]
     target: np.ndarray
 
-    def map(self, change) -> Shown:  # type: ignore[no-untyped-def]
+    def map(self, change: Callable[[np.ndarray], np.ndarray]) -> Shown:
         """The same after a change of each look."""
         return replace(self, looks={look: change(x) for look, x in self.looks.items()})
 
 
-def shown(run: Path, layer: str, sets: dict[str, Path], target: str) -> dict[str, Shown]:
-    """Every look at every set, coded where that was not done yet."""
+def shown(run: Path, sets: dict[str, Path], target: str) -> dict[str, Shown]:
+    """Every look at every set; coded where ``analyze --baselines --zoom`` did not do it."""
     found = {}
     for name, folder in sets.items():
         looks, labels = {}, None
         for zoom, mirrored in LOOKS:
+            own = folder.name + (f"_zoom{zoom:g}" if zoom != 1 else "")
+            own += "_mirrored" if mirrored else ""
             settings = neurosim.Settings(zoom=zoom, mirrored=mirrored)
-            own = f"trials-{name}-{zoom:g}{'-mirrored' if mirrored else ''}"
-            with neurosim.encode(run, folder, name=own, layers=[layer], settings=settings) as codes:
-                looks[zoom, mirrored], labels = codes.dense(layer), codes.labels
+            with neurosim.encode(run, folder, name=own, layers=[LAYER], settings=settings) as codes:
+                looks[zoom, mirrored] = pooled(codes.activity(LAYER), codes.shape(LAYER))
+                labels = codes.labels
         found[name] = Shown(looks, np.array(labels) == target)
     return found
 
 
+def pooled(codes: Any, shape: tuple[int, int, int]) -> np.ndarray:
+    """Activity summed over cells of positions, float32 (image, unit); a few images at a time."""
+    ny, nx, nf = shape
+    parts = []
+    for first in range(0, codes.shape[0], 256):
+        dense = codes[first : first + 256].toarray()
+        cells = dense.reshape(len(dense), ny // CELL, CELL, nx // CELL, CELL, nf)
+        parts.append(cells.sum((2, 4)).reshape(len(dense), -1))
+    return np.concatenate(parts).astype(np.float32)
+
+
 def prepared(sets: dict[str, Shown], trial: Trial) -> dict[str, Shown]:
-    """The same as P1 gets to see it."""
-    # The layer shows the square root of what it pools.
-    raised = {name: x.map(lambda a: a ** (2 * trial.exponent)) for name, x in sets.items()}
+    """The same as P1 gets to see it: as long, on average over train, as in the study."""
+    raised = {name: x.map(lambda a: a**trial.exponent) for name, x in sets.items()}
     train = raised["train"].looks
-    if not (trial.centered or trial.scaled):
-        return raised
     every = np.concatenate([train[look] for look in LOOKS])
-    middle = every.mean(0) if trial.centered else np.float32(0)
+    middle = every.mean(0) if trial.centered else np.zeros(every.shape[1], np.float32)
     spread = every.std(0) if trial.scaled else np.ones(every.shape[1], np.float32)
     spread[spread == 0] = np.inf
-    size = np.linalg.norm((train[LOOKS[0]] - middle) / spread, axis=1).mean()
-    factor = np.float32(trial.length / size) / spread
+    wanted = _length(np.sqrt(sets["train"].looks[LOOKS[0]]))
+    factor = np.float32(wanted / _length((train[LOOKS[0]] - middle) / spread)) / spread
     return {name: x.map(lambda a: (a - middle) * factor) for name, x in raised.items()}
+
+
+def _length(inputs: np.ndarray) -> float:
+    """Mean Euclidean norm of images."""
+    return float(np.linalg.norm(inputs, axis=1).mean())
 
 
 def code(inputs: np.ndarray, atoms: np.ndarray, threshold: float, steps: int) -> np.ndarray:
@@ -167,8 +185,7 @@ def learned(train: Shown, trial: Trial, seed: int) -> np.ndarray:
     looks = LOOKS if trial.zoomed else LOOKS[:2]
     stacked = np.stack([train.looks[look] for look in looks])
     images, units = stacked.shape[1:]
-    size = np.linalg.norm(stacked[0], axis=1).mean()
-    names = (trial.name * size * train.target[:, None]).astype(np.float32)
+    names = (trial.name * _length(stacked[0]) * train.target[:, None]).astype(np.float32)
     drawn = rng.uniform(-1, 1, (trial.elements, units)) * (
         rng.random((trial.elements, units)) < 0.1
     )
@@ -188,8 +205,8 @@ def learned(train: Shown, trial: Trial, seed: int) -> np.ndarray:
 
 
 def _unit(atoms: np.ndarray) -> np.ndarray:
-    """Each atom over its norm."""
-    return atoms / np.linalg.norm(atoms, axis=1, keepdims=True)
+    """Each atom over its norm; one without weights stays so."""
+    return atoms / np.maximum(np.linalg.norm(atoms, axis=1, keepdims=True), 1e-12)
 
 
 def _batches(rng: np.random.Generator, images: int, displays: int) -> Iterator[np.ndarray]:
@@ -248,7 +265,7 @@ def read_out(train: Shown, others: Sequence[Shown]) -> tuple[list[np.ndarray], f
     return [machine(x) for x in means], float(threshold)
 
 
-def _machine(looks: np.ndarray, target: np.ndarray):  # type: ignore[no-untyped-def]
+def _machine(looks: np.ndarray, target: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """Decision function of a linear support vector machine that learned from every look."""
     scaler = StandardScaler()
     features = scaler.fit_transform(looks.reshape(-1, looks.shape[-1]))
@@ -297,43 +314,53 @@ def table(kept: dict[str, dict], command: str) -> str:
     return "\n".join(lines) + "\n"
 
 
-def main(arguments: Sequence[str]) -> int:
+def main(arguments: Sequence[str] | None = None) -> int:
     """Run the trials that are not there yet, and write the page after each."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("runs", nargs="+", type=Path)
-    parser.add_argument("--layer", default="Pool", help="the layer under P1 (Pool)")
-    parser.add_argument("--train", required=True, type=Path)
-    parser.add_argument("--validation", required=True, type=Path)
-    parser.add_argument("--altered", required=True, type=Path, help="altered validation images")
-    parser.add_argument("--target", required=True)
-    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
+    for name in ("train", "validation", "altered"):
+        parser.add_argument(f"--{name}", required=True, type=Path, metavar="IMAGES")
+    parser.add_argument("--target", required=True, metavar="CLASS")
+    parser.add_argument("--seeds", type=int, default=2, help="of P1, for each run (2)")
     parser.add_argument("--trial", action="append", choices=TRIALS, help="only this one; repeat")
-    parser.add_argument("-o", "--output", required=True, type=Path)
-    args = parser.parse_args(arguments)
-    file = args.output / "trials.json"
-    kept = json.loads(file.read_text()) if file.exists() else {}
-    folders = {"train": args.train, "validation": args.validation, "altered": args.altered}
-    command = f"python tools/study_trials.py {shlex.join(arguments)}"
-    for run in args.runs:
-        sets = shown(run, args.layer, folders, args.target)
-        for name in args.trial or TRIALS:
-            trial = TRIALS[name]
-            if kept.get(name, {}).get("trial") != asdict(trial):
-                kept[name] = {"trial": asdict(trial), "found": {}}
-            ready = None
-            for seed in range(args.seeds):
-                key = f"{run.name}, seed {seed}"
-                if key in kept[name]["found"]:
-                    continue
-                ready = ready or prepared(sets, trial)
-                atoms = learned(ready["train"], trial, seed)
-                kept[name]["found"][key] = measured(ready, atoms, trial)
-                args.output.mkdir(parents=True, exist_ok=True)
-                file.write_text(json.dumps(kept, indent=1) + "\n")
-                (args.output / "trials.md").write_text(table(kept, command))
-                print(f"{name}: {key}: {kept[name]['found'][key]}", flush=True)
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
+    given = parser.parse_args(arguments)
+    try:
+        trials(given)
+    except neurosim.NeurosimError as error:
+        print(error, file=sys.stderr)
+        return 2
     return 0
 
 
+def trials(given: argparse.Namespace) -> None:
+    """Each trial of each run with each seed, where it is not kept yet."""
+    folders = {name: getattr(given, name) for name in ("train", "validation", "altered")}
+    words = ["python", "tools/study_trials.py", *(run.name for run in given.runs)]
+    for name, folder in folders.items():
+        words += [f"--{name}", folder.name if folder.is_absolute() else str(folder)]
+    place = given.output.name if given.output.is_absolute() else str(given.output)
+    command = shlex.join([*words, "--target", given.target, "-o", place])
+    file = given.output / "trials.json"
+    kept = json.loads(file.read_text()) if file.exists() else {}
+    for run in given.runs:
+        sets = shown(run, folders, given.target)
+        for name in given.trial or TRIALS:
+            trial = TRIALS[name]
+            if kept.get(name, {}).get("trial") != asdict(trial):
+                kept[name] = {"trial": asdict(trial), "found": {}}
+            keys = {seed: f"{run.name}, seed {seed}" for seed in range(given.seeds)}
+            missing = [seed for seed in keys if keys[seed] not in kept[name]["found"]]
+            ready = prepared(sets, trial) if missing else {}
+            for seed in missing:
+                atoms = learned(ready["train"], trial, seed)
+                kept[name]["found"][keys[seed]] = measured(ready, atoms, trial)
+                print(f"{name}: {keys[seed]}: {kept[name]['found'][keys[seed]]}", flush=True)
+                given.output.mkdir(parents=True, exist_ok=True)
+                file.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
+                page = table(kept, command)
+                (given.output / "trials.md").write_text(page, encoding="utf-8")
+
+
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main())

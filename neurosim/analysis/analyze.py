@@ -13,6 +13,7 @@ import numpy as np
 from neurosim.analysis.baselines import several_looks, simpler
 from neurosim.analysis.completion import complete
 from neurosim.analysis.decode import Decoder
+from neurosim.analysis.estimate import LARGEST, Estimate, fit_estimate
 from neurosim.analysis.parts import choose_target, open_parts
 from neurosim.analysis.results import (
     TRAIN,
@@ -77,6 +78,7 @@ def analyze(
     if baselines or other is not None:
         readouts |= simpler(study, target, baselines, other)
     shape = trained.network.layers[top].shape
+    estimate = _estimate(study)
     found = Analysis(
         layer=top, image_input=study.image, name_input=study.name,
         ny=shape.ny, nx=shape.nx, nf=shape.nf,
@@ -84,8 +86,8 @@ def analyze(
         classes=parts.classes, target=target, neuron=neuron, sets=parts.sets(target),
         selectivity=tables, activity=_activity(study, neuron),
         responses=responses, name_correlation=alike,
-        readouts=readouts, distances=_distances(study), completion=_completion(study, row),
-        notes=_notes(study),
+        readouts=readouts, distances=_distances(study), estimate=estimate,
+        completion=_completion(study, row, estimate), notes=_notes(study),
     )  # fmt: skip
     write_analysis(run, found, {"neurosim_version": version("neurosim")})
     return found
@@ -191,7 +193,35 @@ def distance(layer: str, altered: str, moved: csr_array, original: csr_array) ->
     return Distance(layer, altered, VALIDATION, float(images.mean()), images.astype(np.float32))
 
 
-def _completion(study: Study, row: int) -> Completion | None:
+def _estimate(study: Study) -> Estimate | None:
+    """A guess of pictures from the top layer's code, where no dictionary leads down to them."""
+    decoder = Decoder(study.trained)
+    ends = decoder.dead_ends(study.layer, study.image)
+    if decoder.reaches(study.layer, study.image) or not ends:
+        return None
+    between = f"{study.layer} cannot be decoded to {study.image}: {' and '.join(ends)} between them"
+    between += " pools, which no dictionary undoes"
+    if np.prod(_size(study, study.layer)) > LARGEST:
+        study.notes.append(between)
+        return None
+    study.tell("pictures from codes")
+    train, validation = (
+        (
+            study.codes(part, study.layer).toarray(),
+            study.pixels(part).reshape(-1, *_size(study, study.image)),
+        )
+        for part in (study.parts.all[TRAIN], study.parts.all[VALIDATION])
+    )
+    found = fit_estimate(study.layer, study.image, *train)
+    explained = found.share(*validation)
+    study.notes.append(
+        f"{between}; its pictures are linear guesses, fitted on train, which explain "
+        f"{100 * explained:.0f} % of the variance of validation pictures"
+    )
+    return replace(found, explained=explained)
+
+
+def _completion(study: Study, row: int, estimate: Estimate | None) -> Completion | None:
     """What the top layer knows of the input that was not shown."""
     if not study.name:
         return None
@@ -205,13 +235,12 @@ def _completion(study: Study, row: int) -> Completion | None:
     # A name that is shown as a blank cannot be told from a face.
     known = np.flatnonzero(np.ptp(pictures, axis=(1, 2, 3)) > 0)
     decoder = Decoder(study.trained, study.options.get("threads"))
-    for name in (study.image, study.name):
-        ends = decoder.dead_ends(study.layer, name)
-        if ends and not decoder.reaches(study.layer, name):
-            study.notes.append(
-                f"{study.layer} cannot be decoded to {name}: {' and '.join(ends)} between them "
-                "pools, which no dictionary undoes"
-            )
+    ends = decoder.dead_ends(study.layer, study.name)
+    if ends and not decoder.reaches(study.layer, study.name):
+        study.notes.append(
+            f"{study.layer} cannot be decoded to {study.name}: {' and '.join(ends)} between them "
+            "pools, which no dictionary undoes"
+        )
     if row not in known:
         study.notes.append(f"{classes[row]} is shown without a name, so none is read from faces")
     if row not in known or not decoder.reaches(study.layer, study.name):
@@ -232,6 +261,7 @@ def _completion(study: Study, row: int) -> Completion | None:
         true_names=pictures[known],
         mean_faces=np.stack([pixels[label == index].mean(axis=0) for index in known]),
         first=int(number[row]),
+        estimate=estimate,
     )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from neurosim.analysis.decode import Decoder
+from neurosim.analysis.estimate import Estimate
 from neurosim.analysis.results import Completion
 from neurosim.analysis.selectivity import balanced_at, best_threshold, correlation, roc_area
 
@@ -28,11 +29,13 @@ def complete(
     true_names: np.ndarray,
     mean_faces: np.ndarray,
     first: int,
+    estimate: Estimate | None = None,
 ) -> Completion:
     # Long: one line for each array that is kept.
     """Reconstruct what was not shown from the top layer, and score it.
 
-    Faces are left out where nothing decodes them: where the way down ends at a layer that pools.
+    Faces are left out where nothing decodes them: where the way down ends at a layer that pools,
+    and there is no estimate either.
 
     Parameters
     ----------
@@ -57,6 +60,8 @@ def complete(
         Mean training face of each class (known, y, x, feature).
     first : int
         The class whose pictures come first.
+    estimate : Estimate, optional
+        Guesses faces where no dictionary leads to them.
     """
     named = decoder.decode(by_face, layer, name_input) / decoder.scale(name_input)
     guessed, alike = _nearest(named, true_names)
@@ -69,12 +74,16 @@ def complete(
     own[known] = alike[np.flatnonzero(known), label[known]]
     shares = [correct[label == c].mean() for c in range(len(names)) if (label == c).any()]
 
-    seen = decoder.reaches(layer, image_input)
+    direct = decoder.reaches(layer, image_input)
+    seen = direct or estimate is not None
     guessed_face = np.full(len(names), -1, np.int64)
     own_face = np.full(len(names), np.nan, np.float32)
     faces = np.empty((0, *mean_faces.shape[1:]), np.float32)
-    if seen:
+    if direct:
         faces = decoder.decode(by_name, layer, image_input) / decoder.scale(image_input)
+    elif estimate is not None:
+        faces = estimate.decode(by_name)
+    if seen:
         guessed_face, alike_face = _nearest(faces, mean_faces)
         own_face = np.diagonal(alike_face).astype(np.float32)
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from neurosim.analysis.estimate import Estimate
 from neurosim.analysis.storage import read_record, write_record
 from neurosim.errors import RunFileError
 from neurosim.record.start import run_path
@@ -209,8 +210,8 @@ class Completion:
     face_pictures, mean_faces : ndarray
         float32 (k, y, x, feature): face reconstructed from a name; mean training face of the
         class. Both as the network sees faces (normalised, about mean 0). Where no dictionary
-        leads from the top layer to the face, ``face_pictures`` is empty (k = 0), ``guessed_face``
-        is -1 and ``correlation_face`` NaN.
+        leads from the top layer to the face, they are those of the analysis' ``estimate``; without
+        one ``face_pictures`` is empty (k = 0), ``guessed_face`` -1 and ``correlation_face`` NaN.
     """
 
     names: list[str]
@@ -281,6 +282,9 @@ class Analysis:
     distances : list of Distance
     completion : Completion or None
         None where the network has no names.
+    estimate : Estimate or None
+        The best linear guess of the picture from the layer's code, where no dictionary leads from
+        it to the image input.
     notes : list of str
         What a reader should hear about.
     """
@@ -305,6 +309,7 @@ class Analysis:
     readouts: dict[str, Readout] = field(default_factory=dict)
     distances: list[Distance] = field(default_factory=list)
     completion: Completion | None = None
+    estimate: Estimate | None = None
     notes: list[str] = field(default_factory=list)
 
     @property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from neurosim.analysis.decode import Decoder
+from neurosim.analysis.estimate import Estimate
 from neurosim.analysis.results import (
     TRAIN,
     VALIDATION,
@@ -32,6 +33,10 @@ from neurosim.record.layout import INPUTS
 from neurosim.record.reader import Run, open_run
 from neurosim.stimuli.images import open_source
 
+#: What is said of pictures that no dictionary leads to.
+GUESSED = (
+    "From {} it is the best linear guess, fitted on training images, for a layer between pools."
+)
 #: Codes of which the use of atoms is counted, at most.
 COUNTED = 2000
 
@@ -95,6 +100,22 @@ class Material:
         """Codes to pixels, by the weights of the checkpoint."""
         assert self.trained is not None
         return Decoder(self.trained)
+
+    def decode(self, level: str, layer: str) -> Callable[[np.ndarray], np.ndarray] | None:
+        """A function from codes of a level to pictures of an input; None where there is no way.
+
+        Through dictionaries or, where a layer between them pools, the analysis' linear guess.
+        """
+        if self.decoder.reaches(level, layer):
+            scale = self.decoder.scale(layer)
+            return lambda code: self.decoder.decode(code, level, layer) / scale
+        guess = self.estimate(level, layer)
+        return None if guess is None else guess.decode
+
+    def estimate(self, level: str, layer: str) -> Estimate | None:
+        """The analysis' guess of pictures from the code of a level, if it has one."""
+        found = self.analysis.estimate if self.analysis and self.current else None
+        return found if found and (found.layer, found.to) == (level, layer) else None
 
     def viewer(self, layer: str) -> Viewer:
         """Pictures of an image input."""

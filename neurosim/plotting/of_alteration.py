@@ -9,7 +9,7 @@ import numpy as np
 from neurosim.analysis.results import Analysis
 from neurosim.coding.codes import Codes
 from neurosim.errors import NeurosimError
-from neurosim.plotting.material import Material, spread
+from neurosim.plotting.material import GUESSED, Material, spread
 from neurosim.plotting.of_analysis import neuron_name, person
 from neurosim.plotting.page import Plot, Section
 from neurosim.plotting.pictures import frames_of
@@ -150,11 +150,9 @@ class Versions:
             return []
         images = [self.target[i] for i in spread(len(self.target), EACH)]
         images += [self.others[i] for i in spread(len(self.others), EACH)]
-        decoder = material.decoder
         shared = set.intersection(*(set(one.layers) for one in self.codes.values()))
-        shown = [
-            n for n in material.levels if n in shared and decoder.reaches(n, found.image_input)
-        ]
+        ways = {n: material.decode(n, found.image_input) for n in material.levels if n in shared}
+        guessed = found.estimate.layer if found.estimate else ""
         first, mean = self.pictures(self.original, images), self.viewer.mean
         rows: list[np.ndarray] = []
         names: list[str] = []
@@ -169,9 +167,12 @@ class Versions:
                 rows.append(0.5 + TIMES * (pictures - first))
                 names.append(f"difference × {TIMES}")
                 under.append([])
-            for level in shown:
-                code = self.codes[name].activity(level)[self.rows_of(name, images)].toarray()
-                decoded = decoder.decode(code, level, found.image_input)
+            for level, way in ways.items():
+                if way is None:
+                    continue
+                decoded = way(
+                    self.codes[name].activity(level)[self.rows_of(name, images)].toarray()
+                )
                 rows.append(same_contrast(decoded, pictures - mean) + mean)
                 names.append(f"from {level}")
                 under.append(likeness(decoded, first - mean))
@@ -179,8 +180,9 @@ class Versions:
             f"{len(images)} validation images, {min(EACH, len(self.target))} of "
             f"{person(found.target)}, as they are and altered; under each what the codes of levels "
             "stand for, with the mean and the contrast of the picture above. r: correlation of "
-            "the reconstruction with the original picture. Differences to the original are "
-            f"enlarged {TIMES} times around grey."
+            "the reconstruction with the original picture. "
+            f"{GUESSED.format(guessed) + ' ' if ways.get(guessed) else ''}Differences to the "
+            f"original are enlarged {TIMES} times around grey."
         )
         figure = picture_table(rows, names, under=under)
         return [Plot("altered", "Reconstructions under alteration", caption, figure, pictures=True)]

@@ -8,7 +8,7 @@ import numpy as np
 
 from neurosim.analysis.results import TRAIN, VALIDATION, Analysis, Readout
 from neurosim.network.levels import IMAGES
-from neurosim.plotting.material import Material
+from neurosim.plotting.material import GUESSED, Material
 from neurosim.plotting.page import Plot, Section, Table
 from neurosim.plotting.pictures import frames_of
 from neurosim.plotting.readout import Interval, scores, svm_weights
@@ -355,10 +355,11 @@ def completion_section(material: Material, found: Analysis) -> Section | None:
     plots = [Plot("names_from_faces", "Names read from faces", caption, names, pictures=True)]
     if done.has_faces:
         right = float(np.mean(done.guessed_face == np.arange(len(done.names))))
+        guess = f"{GUESSED.format(found.layer)} " if found.estimate else ""
         caption = (
             "Top: mean training face of each person, as the network sees faces; below: the face "
             f"that {found.layer} reconstructs from the name alone, with the contrast of the one "
-            f"above. The person is the nearest in {right:.0%} of {len(done.names)} names."
+            f"above. {guess}The person is the nearest in {right:.0%} of {len(done.names)} names."
         )
         faces = [_grey(done.mean_faces)[:6], _grey(done.face_pictures)[:6]]
         figure = picture_table(faces, ["mean face", "seen at\nthe name"], some)

@@ -18,7 +18,7 @@ from neurosim.plotting.history import (
     settling_curves,
     unexplained_curves,
 )
-from neurosim.plotting.material import Material
+from neurosim.plotting.material import GUESSED, Material
 from neurosim.plotting.network import boxes_of, network_graph
 from neurosim.plotting.page import Plot, Section
 from neurosim.plotting.reconstructions import likeness, picture_table, same_contrast
@@ -162,14 +162,14 @@ def reconstruction_section(material: Material) -> Section | None:
         return None
     plots = []
     for layer in material.inputs:
-        above = [level for level in material.levels if material.decoder.reaches(level, layer)]
+        ways = {level: material.decode(level, layer) for level in material.levels}
         values = material.state(layer)[:SHOWN_IMAGES]
-        scale = material.decoder.scale(layer)
         decoded = {
-            level: material.decoder.decode(material.state(level)[:SHOWN_IMAGES], level, layer)
-            / scale
-            for level in above
+            level: way(material.state(level)[:SHOWN_IMAGES])
+            for level, way in ways.items()
+            if way is not None
         }
+        above = list(decoded)
         under = [[], *(likeness(values, d) for d in decoded.values())]
         for level in above[1:]:
             decoded[level] = same_contrast(decoded[level], values)
@@ -185,7 +185,7 @@ def reconstruction_section(material: Material) -> Section | None:
         caption = (
             f"The last {len(values)} of the images that {layer} showed, and under each what the "
             "code of each level stands for, decoded through all dictionaries between; r: its "
-            f"correlation with the input. {fitted}{how}"
+            f"correlation with the input. {fitted}{_guesses(material, above, layer)}{how}"
         )
         plots.append(
             Plot(
@@ -197,6 +197,12 @@ def reconstruction_section(material: Material) -> Section | None:
             )
         )
     return Section("Inputs and reconstructions", "", plots) if plots else None
+
+
+def _guesses(material: Material, above: list[str], layer: str) -> str:
+    """Which of the levels are not decoded, for people."""
+    guessed = [level for level in above if material.estimate(level, layer)]
+    return f"{GUESSED.format(' and '.join(guessed))} " if guessed else ""
 
 
 def _display(material: Material, layer: str, values: np.ndarray):  # type: ignore[no-untyped-def]
@@ -223,14 +229,16 @@ def dictionary_section(material: Material) -> Section | None:
         use, images = counted
         shape = material.network.layers[level].shape
         pools = _pools(material, level)
-        if pools:
+        if pools and not any(material.estimate(level, layer) for layer in material.inputs):
             material.lack(
                 f"Atoms and reconstructions of {level} below {', '.join(pools)}",
                 "activity is pooled there, and no dictionary leads back through it",
+                "neurosim analyze guesses them",
             )
         place = "" if shape.ny * shape.nx == 1 else f" and its {shape.nx} × {shape.ny} positions"
         for layer in material.inputs:
-            if not material.decoder.reaches(level, layer):
+            guess = material.estimate(level, layer)
+            if guess is None and not material.decoder.reaches(level, layer):
                 continue
             shown, atoms = _atoms(material, level, layer, use)
             if not len(shown):
@@ -244,8 +252,8 @@ def dictionary_section(material: Material) -> Section | None:
             caption = (
                 f"The {len(shown)} most used of the {shape.nf} atoms of {level}, in that order"
                 f"{', with their numbers' if labels else ''}; each decoded to {atoms.shape[2]} × "
-                f"{atoms.shape[1]} pixels of {layer}. Mid grey is 0; each atom is scaled to its "
-                "largest magnitude. Curve: share of "
+                f"{atoms.shape[1]} pixels of {layer}. {_guesses(material, [level], layer)}Mid grey "
+                "is 0; each atom is scaled to its largest magnitude. Curve: share of "
                 f"{images:,} images{place} in which an atom is active, log scale; {dead} of them "
                 "were never active."
             )
@@ -289,6 +297,10 @@ def _atoms(
     code[np.arange(len(shown)), shape.ny // 2, shape.nx // 2, shown] = 1
     if not len(shown):
         return shown, code
+    guess = material.estimate(level, layer)
+    if guess is not None:
+        units = np.flatnonzero(code.reshape(len(code), -1)) % code[0].size
+        return shown[:SHOWN_LARGE], guess.weights[units][:SHOWN_LARGE]
     atoms = material.decoder.decode(code, level, layer)
     covered = np.any(atoms != 0, axis=(0, 3))
     rows, columns = np.flatnonzero(covered.any(axis=1)), np.flatnonzero(covered.any(axis=0))

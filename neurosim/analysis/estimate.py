@@ -1,0 +1,97 @@
+"""What a code tells of the picture where no dictionary leads down to it: the best linear guess.
+
+A layer that pools keeps no way back, so :class:`~neurosim.analysis.decode.Decoder` ends there. How
+the pictures of the training set hang on their codes is still known, and that is what is used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+#: Ridges on the units that are tried, in shares of their mean variance.
+RIDGES = tuple(10.0**power for power in range(-6, 3))
+#: Units beyond which no guess is made: their covariance has as many rows.
+LARGEST = 8192
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """Pictures as a linear function of the codes of a level, fitted on training images.
+
+    Attributes
+    ----------
+    layer, to : str
+        The level, and the input whose pictures are guessed.
+    weights : ndarray
+        float32 (unit, y, x, feature): what one more of each unit's activity changes.
+    center : ndarray
+        float32 (unit,): mean activity on the training images.
+    mean : ndarray
+        float32 (y, x, feature): mean of the training pictures, as the network sees them.
+    explained : float
+        Share of the variance of **validation** pictures around ``mean`` that the guess explains.
+    """
+
+    layer: str
+    to: str
+    weights: np.ndarray
+    center: np.ndarray
+    mean: np.ndarray
+    explained: float = float("nan")
+
+    def decode(self, code: np.ndarray) -> np.ndarray:
+        """The guess for each code ``(image, unit)``: float32 (image, y, x, feature)."""
+        flat = self.weights.reshape(len(self.weights), -1)
+        apart = np.asarray(code, np.float32).reshape(-1, len(flat)) - self.center
+        return (apart @ flat).reshape(-1, *self.mean.shape) + self.mean
+
+    def share(self, code: np.ndarray, pictures: np.ndarray) -> float:
+        """Share of the variance of pictures around the training mean that the guess explains."""
+        left = float(np.square(self.decode(code) - pictures, dtype=np.float64).sum())
+        whole = float(np.square(pictures - self.mean, dtype=np.float64).sum())
+        return 1 - left / whole if whole else float("nan")
+
+
+def fit_estimate(layer: str, to: str, code: np.ndarray, pictures: np.ndarray) -> Estimate:
+    """Fit by ridge regression, the ridge by generalised cross-validation on the same images.
+
+    Parameters
+    ----------
+    layer, to : str
+        Names, for the result.
+    code : ndarray
+        (image, unit), training images shown alone.
+    pictures : ndarray
+        (image, y, x, feature), the same images as the network sees them.
+    """
+    center = code.mean(axis=0, dtype=np.float64)
+    mean = pictures.mean(axis=0)
+    apart, flat = code - center, (pictures - mean).reshape(len(pictures), -1)
+    size, directions = np.linalg.eigh(apart.T @ apart)
+    kept = size > 1e-9 * max(float(size[-1]), 1e-30)
+    size, directions = size[kept], directions[:, kept]
+    along = (apart @ directions).astype(np.float32).T @ flat
+    told = np.square(along, dtype=np.float64).sum(axis=1) / size
+    left = float(np.square(flat, dtype=np.float64).sum() - told.sum())
+    ridges = np.array(RIDGES) * (size.sum() / len(center))
+    best = min(ridges, key=lambda ridge: _error(ridge, size, told, left, len(code)))
+    weights = directions @ (along / (size + best)[:, None])
+    return Estimate(
+        layer,
+        to,
+        weights.reshape(-1, *mean.shape).astype(np.float32),
+        center.astype(np.float32),
+        mean,
+    )
+
+
+def _error(ridge: float, size: np.ndarray, told: np.ndarray, left: float, images: int) -> float:
+    """Generalised cross-validation: the error left on train over the freedom left, squared.
+
+    Along a direction of variance ``size`` the share ``ridge / (size + ridge)`` stays.
+    """
+    stays = ridge / (size + ridge)
+    free = images - 1 - float(np.sum(1 - stays))
+    return (left + float(told @ stays**2)) / free**2 if free > 0 else float("inf")

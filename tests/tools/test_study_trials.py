@@ -1,0 +1,94 @@
+"""Trials of P1 alone: the code, the learning, what is measured, and the page."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import neurosim
+import study_trials
+from study_trials import LOOKS, Shown, Trial
+from tests.analysis.networks import faces, noisy, params
+
+SMALL = Trial(elements=8, displays=400, threshold=0.05, time_constant=20.0)
+
+
+def test_a_code_is_a_nonnegative_lasso_solution(rng: np.random.Generator) -> None:
+    atoms = study_trials._unit(rng.normal(size=(20, 30)))
+    inputs = rng.normal(size=(5, 30))
+    found = study_trials.code(inputs, atoms, 0.3, 2000)
+    drive = (inputs - found @ atoms) @ atoms.T
+    assert 0.1 < np.mean(found > 0) < 0.9
+    np.testing.assert_allclose(drive[found > 0], 0.3, atol=1e-6)
+    assert np.all(drive[found == 0] <= 0.3 + 1e-6)
+
+
+def people(rng: np.random.Generator, images: int, share: float = 0.2) -> Shown:
+    """Images of three parts each; those of the target have a part of their own."""
+    parts = np.random.default_rng(3).random((7, 40)) ** 4
+    target = rng.random(images) < share
+    weights = np.array([rng.permutation([1.0, 1, 1, 0, 0, 0]) for _ in range(images)])
+    weights = np.hstack([weights, target[:, None]]) * rng.uniform(0.8, 1.2, (images, 7))
+    shown = (weights @ parts).astype(np.float32)
+    return Shown(
+        {look: shown + 0.01 * rng.random(shown.shape).astype(np.float32) for look in LOOKS}, target
+    )
+
+
+def test_one_element_learns_what_the_name_goes_with(rng: np.random.Generator) -> None:
+    sets = {"train": people(rng, 400), "validation": people(rng, 300), "altered": people(rng, 300)}
+    ready = study_trials.prepared(sets, SMALL)
+    atoms = study_trials.learned(ready["train"], SMALL, seed=0)
+    np.testing.assert_allclose(np.linalg.norm(atoms, axis=1), 1, rtol=1e-5)
+    found = study_trials.measured(ready, atoms, SMALL)
+    assert found["roc"] > 0.95
+    assert found["neuron"] > 0.85
+    again = study_trials.learned(ready["train"], SMALL, seed=0)
+    assert np.array_equal(atoms, again)
+
+
+def test_units_are_standardised_by_train(rng: np.random.Generator) -> None:
+    sets = {"train": people(rng, 50), "validation": people(rng, 40)}
+    trial = Trial(centered=True, scaled=True)
+    ready = study_trials.prepared(sets, trial)
+    every = np.concatenate([ready["train"].looks[look] for look in LOOKS])
+    np.testing.assert_allclose(every.mean(0), 0, atol=1e-4)
+    np.testing.assert_allclose(every.std(0), every.std(0)[0], rtol=1e-4)
+    # As long as the square root of what it pools.
+    length = np.linalg.norm(np.sqrt(sets["train"].looks[LOOKS[0]]), axis=1).mean()
+    assert np.linalg.norm(ready["train"].looks[LOOKS[0]], axis=1).mean() == pytest.approx(length)
+
+
+def test_every_image_is_shown_before_any_comes_again() -> None:
+    drawn = list(study_trials._batches(np.random.default_rng(0), 48, 6))
+    counts = np.bincount(np.concatenate(drawn), minlength=48)
+    assert np.all(counts == 4)
+
+
+def test_the_page_has_each_trial_and_nothing_is_done_twice(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = faces(tmp_path / "train")
+    validation = faces(tmp_path / "validation", each=8, split="validation")
+    noisy(validation, tmp_path / "altered")
+    neurosim.run(neurosim.loads(params(train)), tmp_path / "run").close()
+    monkeypatch.setattr(study_trials, "TRIALS", {"small": SMALL, "other": Trial(displays=2)})
+    target = sorted(p.name for p in train.iterdir())[0]
+    arguments = [
+        str(tmp_path / "run"), "--train", str(train), "--validation", str(validation), "--altered",
+        str(tmp_path / "altered"), "--target", target, "-o", str(tmp_path), "--seeds", "2",
+    ]  # fmt: skip
+    assert study_trials.main([*arguments, "--trial", "small"]) == 0
+    assert capsys.readouterr().out.count("small: run, seed") == 2
+    assert study_trials.main(arguments) == 0
+    assert "small" not in capsys.readouterr().out
+    kept = json.loads((tmp_path / "trials.json").read_text())
+    mean = np.mean([row["neuron"] for row in kept["small"]["found"].values()])
+    page = (tmp_path / "trials.md").read_text()
+    (row,) = (line for line in page.splitlines() if line.startswith("| small |"))
+    assert f" {mean:.3f} ±" in row
+    assert "| other |" in page
+    assert str(tmp_path) not in page
