@@ -299,19 +299,20 @@ def table(kept: dict[str, dict], command: str) -> str:
         "P1 learned anew, from what the levels below it have learned in each run. Every row but",
         "the first changes one thing. Mean ± deviation over runs and seeds.",
         "",
-        "| trial | " + " | ".join(MEASURES.values()) + " |",
-        "| --- |" + " ---: |" * len(MEASURES),
+        "| trial | times | " + " | ".join(MEASURES.values()) + " |",
+        "| --- |" + " ---: |" * (1 + len(MEASURES)),
     ]
-    for name, entry in kept.items():
-        rows = list(entry["found"].values())
-        cells = []
-        for key in MEASURES:
-            values = [row[key] for row in rows]
-            cells.append(
-                f"{np.mean(values):.3f} ± {np.std(values, ddof=min(1, len(values) - 1)):.3f}"
-            )
-        lines.append(f"| {name} | " + " | ".join(cells) + " |")
+    for name in [name for name in TRIALS if kept.get(name, {}).get("found")]:
+        rows = list(kept[name]["found"].values())
+        cells = [_told([row[key] for row in rows]) for key in MEASURES]
+        lines.append(f"| {name} | {len(rows)} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _told(values: list[float]) -> str:
+    """Mean, and deviation (of a sample) where there are several."""
+    spread = f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
+    return f"{np.mean(values):.3f}{spread}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -334,32 +335,44 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def trials(given: argparse.Namespace) -> None:
-    """Each trial of each run with each seed, where it is not kept yet."""
+    """Each trial of each run with each seed, where it is not kept yet; then the page."""
     folders = {name: getattr(given, name) for name in ("train", "validation", "altered")}
-    words = ["python", "tools/study_trials.py", *(run.name for run in given.runs)]
-    for name, folder in folders.items():
-        words += [f"--{name}", folder.name if folder.is_absolute() else str(folder)]
-    place = given.output.name if given.output.is_absolute() else str(given.output)
-    command = shlex.join([*words, "--target", given.target, "-o", place])
     file = given.output / "trials.json"
     kept = json.loads(file.read_text()) if file.exists() else {}
+    given.output.mkdir(parents=True, exist_ok=True)
     for run in given.runs:
-        sets = shown(run, folders, given.target)
+        sets: dict[str, Shown] = {}
         for name in given.trial or TRIALS:
             trial = TRIALS[name]
             if kept.get(name, {}).get("trial") != asdict(trial):
                 kept[name] = {"trial": asdict(trial), "found": {}}
             keys = {seed: f"{run.name}, seed {seed}" for seed in range(given.seeds)}
             missing = [seed for seed in keys if keys[seed] not in kept[name]["found"]]
-            ready = prepared(sets, trial) if missing else {}
+            if missing:
+                sets = sets or shown(run, folders, given.target)
+                ready = prepared(sets, trial)
             for seed in missing:
                 atoms = learned(ready["train"], trial, seed)
                 kept[name]["found"][keys[seed]] = measured(ready, atoms, trial)
                 print(f"{name}: {keys[seed]}: {kept[name]['found'][keys[seed]]}", flush=True)
-                given.output.mkdir(parents=True, exist_ok=True)
-                file.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
-                page = table(kept, command)
-                (given.output / "trials.md").write_text(page, encoding="utf-8")
+                _write(file, json.dumps(kept, indent=1) + "\n")
+    _write(given.output / "trials.md", table(kept, _command(given, folders)))
+
+
+def _write(path: Path, text: str) -> None:
+    """Replace a file once the new one is whole."""
+    partial = path.with_suffix(".partial")
+    partial.write_text(text, encoding="utf-8")
+    partial.replace(path)
+
+
+def _command(given: argparse.Namespace, folders: dict[str, Path]) -> str:
+    """The command, without where folders are on this machine."""
+    words = ["python", "tools/study_trials.py", *(run.name for run in given.runs)]
+    for name, folder in folders.items():
+        words += [f"--{name}", folder.name if folder.is_absolute() else str(folder)]
+    place = given.output.name if given.output.is_absolute() else str(given.output)
+    return shlex.join([*words, "--target", given.target, "-o", place])
 
 
 if __name__ == "__main__":
