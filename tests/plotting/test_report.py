@@ -27,6 +27,7 @@ from neurosim.plotting.network import boxes_of
 from neurosim.plotting.of_analysis import averaged_units
 from neurosim.plotting.page import Page, Plot, Table, write_page
 from neurosim.plotting.pictures import Viewer
+from tests.analysis.networks import faces, noisy, params, pooled
 from tests.physics.test_held import TEXT as POOLED
 from tests.plotting.conftest import TARGET
 
@@ -259,6 +260,31 @@ def test_a_level_over_pooled_activity_is_reported(tmp_path: Path) -> None:
     assert not boxes["Pool"].learned
     assert {"network", "reconstructions_Face", "dictionary_V1_Face"} <= set(plots(page))
     assert any("reconstructions of P1 below Pool" in missing.title for missing in page.missing)
+
+
+def test_what_a_pool_hides_is_guessed(tmp_path: Path) -> None:
+    """Once the run is analysed, and while its weights are those of the analysis."""
+    train = faces(tmp_path / "train")
+    text = pooled(params(train, displays=12)).replace("writeStep = -1", "writeStep = 20")
+    neurosim.run(neurosim.loads(text), tmp_path / "run", threads=1).close()
+    validation = faces(tmp_path / "validation", each=8, split="validation")
+    altered = noisy(validation, tmp_path / "noisy")
+    neurosim.analyze(tmp_path / "run", validation, altered=[altered], target=TARGET, threads=1)
+    page = made(tmp_path / "run")
+    shown = plots(page)
+    for name in ("dictionary_P1_Face", "reconstructions_Face", "altered", "faces_from_names"):
+        assert "From P1 it is the best linear guess" in shown[name].caption, name
+    assert "guess" not in shown["dictionary_V1_Face"].caption
+    assert not any("below Pool" in missing.title for missing in page.missing)
+    material = gather(tmp_path / "run")
+    with material.run:
+        guess, decode = material.estimate("P1", "Face"), material.decode("P1", "Face")
+        assert guess is not None
+        assert decode is not None
+        code = np.eye(len(guess.weights), dtype=np.float32)[:3]
+        none = decode(np.zeros((1, len(guess.weights)), np.float32))
+        np.testing.assert_allclose(decode(code) - none, guess.weights[:3], atol=1e-4)
+        assert material.decode("P1", "Nothing") is None
 
 
 def test_the_example_of_the_docstring(patch: Path, monkeypatch: pytest.MonkeyPatch) -> None:
