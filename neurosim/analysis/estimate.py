@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-#: Ridges on the units that are tried, in shares of their mean variance.
+#: Ridges on the units that are tried, in shares of their mean square.
 RIDGES = tuple(10.0**power for power in range(-6, 3))
 #: Units beyond which no guess is made: their covariance has as many rows.
 LARGEST = 8192
@@ -20,37 +20,35 @@ LARGEST = 8192
 class Estimate:
     """Pictures as a linear function of the codes of a level, fitted on training images.
 
+    As a dictionary's, the picture of a code of zeros is zero: for images whose mean image is
+    subtracted, the average one.
+
     Attributes
     ----------
     layer, to : str
         The level, and the input whose pictures are guessed.
     weights : ndarray
-        float32 (unit, y, x, feature): what one more of each unit's activity changes.
-    center : ndarray
-        float32 (unit,): mean activity on the training images.
-    mean : ndarray
-        float32 (y, x, feature): mean of the training pictures, as the network sees them.
+        float32 (unit, y, x, feature): a picture for each unit, as the network sees pictures.
     explained : float
-        Share of the variance of **validation** pictures around ``mean`` that the guess explains.
+        Share of the variance of **validation** pictures that the guess explains.
     """
 
     layer: str
     to: str
     weights: np.ndarray
-    center: np.ndarray
-    mean: np.ndarray
     explained: float = float("nan")
 
     def decode(self, code: np.ndarray) -> np.ndarray:
         """The guess for each code ``(image, unit)``: float32 (image, y, x, feature)."""
         flat = self.weights.reshape(len(self.weights), -1)
-        apart = np.asarray(code, np.float32).reshape(-1, len(flat)) - self.center
-        return (apart @ flat).reshape(-1, *self.mean.shape) + self.mean
+        codes = np.asarray(code, np.float32).reshape(-1, len(flat))
+        return (codes @ flat).reshape(-1, *self.weights.shape[1:])
 
     def share(self, code: np.ndarray, pictures: np.ndarray) -> float:
-        """Share of the variance of pictures around the training mean that the guess explains."""
+        """Share of the variance of pictures around their mean that the guess explains."""
         left = float(np.square(self.decode(code) - pictures, dtype=np.float64).sum())
-        whole = float(np.square(pictures - self.mean, dtype=np.float64).sum())
+        apart = pictures - pictures.mean(axis=0)
+        whole = float(np.square(apart, dtype=np.float64).sum())
         return 1 - left / whole if whole else float("nan")
 
 
@@ -66,32 +64,24 @@ def fit_estimate(layer: str, to: str, code: np.ndarray, pictures: np.ndarray) ->
     pictures : ndarray
         (image, y, x, feature), the same images as the network sees them.
     """
-    center = code.mean(axis=0, dtype=np.float64)
-    mean = pictures.mean(axis=0)
-    apart, flat = code - center, (pictures - mean).reshape(len(pictures), -1)
-    size, directions = np.linalg.eigh(apart.T @ apart)
+    codes, flat = code.astype(np.float64), pictures.reshape(len(pictures), -1)
+    size, directions = np.linalg.eigh(codes.T @ codes)
     kept = size > 1e-9 * max(float(size[-1]), 1e-30)
     size, directions = size[kept], directions[:, kept]
-    along = (apart @ directions).astype(np.float32).T @ flat
+    along = (codes @ directions).astype(np.float32).T @ flat
     told = np.square(along, dtype=np.float64).sum(axis=1) / size
     left = float(np.square(flat, dtype=np.float64).sum() - told.sum())
-    ridges = np.array(RIDGES) * (size.sum() / len(center))
+    ridges = np.array(RIDGES) * (size.sum() / code.shape[1])
     best = min(ridges, key=lambda ridge: _error(ridge, size, told, left, len(code)))
     weights = directions @ (along / (size + best)[:, None])
-    return Estimate(
-        layer,
-        to,
-        weights.reshape(-1, *mean.shape).astype(np.float32),
-        center.astype(np.float32),
-        mean,
-    )
+    return Estimate(layer, to, weights.reshape(-1, *pictures.shape[1:]).astype(np.float32))
 
 
 def _error(ridge: float, size: np.ndarray, told: np.ndarray, left: float, images: int) -> float:
     """Generalised cross-validation: the error left on train over the freedom left, squared.
 
-    Along a direction of variance ``size`` the share ``ridge / (size + ridge)`` stays.
+    Along a direction of size ``size`` the share ``ridge / (size + ridge)`` stays.
     """
     stays = ridge / (size + ridge)
-    free = images - 1 - float(np.sum(1 - stays))
+    free = images - float(np.sum(1 - stays))
     return (left + float(told @ stays**2)) / free**2 if free > 0 else float("inf")
