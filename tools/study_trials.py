@@ -322,7 +322,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name in ("train", "validation", "altered"):
         parser.add_argument(f"--{name}", required=True, type=Path, metavar="IMAGES")
     parser.add_argument("--target", required=True, metavar="CLASS")
-    parser.add_argument("--seeds", type=int, default=2, help="of P1, for each run (2)")
+    parser.add_argument("--seeds", type=int, default=1, help="of P1, for each run (1)")
     parser.add_argument("--trial", action="append", choices=TRIALS, help="only this one; repeat")
     parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
     given = parser.parse_args(arguments)

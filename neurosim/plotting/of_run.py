@@ -171,15 +171,16 @@ def reconstruction_section(material: Material) -> Section | None:
         }
         above = list(decoded)
         under = [[], *(likeness(values, d) for d in decoded.values())]
-        for level in above[1:]:
+        scaled = [level for level in above[1:] if not material.estimate(level, layer)]
+        for level in scaled:
             decoded[level] = same_contrast(decoded[level], values)
         show, how = _display(material, layer, values)
         rows = [show(values), *(show(d) for d in decoded.values())]
         names = [layer, *(f"from {level}" for level in above)]
         fitted = (
-            f"What comes from {' and '.join(above[1:])} is shown with the mean and the contrast of "
+            f"What comes from {' and '.join(scaled)} is shown with the mean and the contrast of "
             "the input, for levels above the first reconstruct potentials, whose scale is free. "
-            if above[1:]
+            if scaled
             else ""
         )
         caption = (
