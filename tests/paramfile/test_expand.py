@@ -155,6 +155,13 @@ def test_other_dynamics_weights_and_outputs():
     assert m.connections["V1ToFaceError"].initWeightsFile == "w.pvp"
 
 
+def test_learning_rates_may_fall():
+    m = model(V1 % "dWMaxDecayInterval = 49; dWMaxDecayFactor = 0.1;")
+    weights = m.connections["V1ToFaceError"]
+    assert (weights.dWMax, weights.dWMaxDecayInterval, weights.dWMaxDecayFactor) == (1, 49, 0.1)
+    assert "must be a number >= 0 and < 1" in told(V1 % "dWMaxDecayFactor = 1;")
+
+
 def test_learning_starts_at_the_last_step_of_a_presentation():
     text = HEAD.replace("ny = 64;", "ny = 64; dt = 0.5;") + V1 % ""
     assert parse_model(text).connections["V1ToFaceError"].triggerOffset == 0.5
