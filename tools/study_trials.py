@@ -6,7 +6,8 @@ trial takes seconds where a run takes minutes, and differs from it: what P1 code
 changing and has settled, looks are the six that are read out, and the name is one number that
 nothing pulls.
 
-Writes DIR/trials.md and DIR/trials.json. What the latter has is not done again.
+Writes DIR/trials.md and DIR/trials.json. What the latter has of a run of that name is not done
+again; give another DIR for other runs.
 """
 
 from __future__ import annotations
@@ -122,23 +123,37 @@ class Shown:
 
 def shown(run: Path, sets: dict[str, Path], target: str) -> dict[str, Shown]:
     """Every look at every set; coded where ``analyze --baselines --zoom`` did not do it."""
-    found = {}
+    found, names = {}, {}
     for name, folder in sets.items():
-        looks, labels = {}, None
+        looks: dict[tuple[float, bool], np.ndarray] = {}
+        labels = None
         for zoom, mirrored in LOOKS:
             own = folder.name + (f"_zoom{zoom:g}" if zoom != 1 else "")
             own += "_mirrored" if mirrored else ""
             settings = neurosim.Settings(zoom=zoom, mirrored=mirrored)
             with neurosim.encode(run, folder, name=own, layers=[LAYER], settings=settings) as codes:
                 looks[zoom, mirrored] = pooled(codes.activity(LAYER), codes.shape(LAYER))
-                labels = codes.labels
+                labels, names[name] = codes.labels, [Path(image).stem for image in codes.names]
         found[name] = Shown(looks, np.array(labels) == target)
+        if not FOLDS <= found[name].target.sum() <= len(found[name].target) - FOLDS:
+            raise neurosim.RequestError(
+                f"{folder}: {found[name].target.sum()} of {len(found[name].target)} images show "
+                f'"{target}"; trials need {FOLDS} of it and {FOLDS} others: give another --target'
+            )
+    if names["altered"] != names["validation"]:
+        raise neurosim.RequestError(
+            f"{sets['altered']}: its images are not those of {sets['validation']}, by file name"
+        )
     return found
 
 
 def pooled(codes: Any, shape: tuple[int, int, int]) -> np.ndarray:
     """Activity summed over cells of positions, float32 (image, unit); a few images at a time."""
     ny, nx, nf = shape
+    if ny % CELL or nx % CELL:
+        raise neurosim.RequestError(
+            f"{LAYER} has {ny} x {nx} positions; trials pool cells of {CELL} x {CELL}"
+        )
     parts = []
     for first in range(0, codes.shape[0], 256):
         dense = codes[first : first + 256].toarray()
@@ -317,7 +332,7 @@ def _told(values: list[float]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the trials that are not there yet, and write the page after each."""
+    """Run the trials that are not there yet, then write the page."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
     for name in ("train", "validation", "altered"):
@@ -339,7 +354,10 @@ def trials(given: argparse.Namespace) -> None:
     """Each trial of each run with each seed, where it is not kept yet; then the page."""
     folders = {name: getattr(given, name) for name in ("train", "validation", "altered")}
     file = given.output / "trials.json"
-    kept = json.loads(file.read_text()) if file.exists() else {}
+    try:
+        kept = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+    except ValueError as error:
+        raise neurosim.RequestError(f"{file}: is damaged ({error}); remove it") from None
     given.output.mkdir(parents=True, exist_ok=True)
     for run in given.runs:
         sets: dict[str, Shown] = {}

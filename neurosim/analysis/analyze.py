@@ -193,14 +193,22 @@ def distance(layer: str, altered: str, moved: csr_array, original: csr_array) ->
     return Distance(layer, altered, VALIDATION, float(images.mean()), images.astype(np.float32))
 
 
+def _blocked(study: Study, decoder: Decoder, to: str) -> str:
+    """What no dictionary leads through from the layer to an input, in words; empty if one does."""
+    ends = decoder.dead_ends(study.layer, to)
+    if decoder.reaches(study.layer, to) or not ends:
+        return ""
+    return (
+        f"{study.layer} cannot be decoded to {to}: {' and '.join(ends)} between them pools, which "
+        "no dictionary undoes"
+    )
+
+
 def _estimate(study: Study) -> Estimate | None:
     """A guess of pictures from the top layer's code, where no dictionary leads down to them."""
-    decoder = Decoder(study.trained)
-    ends = decoder.dead_ends(study.layer, study.image)
-    if decoder.reaches(study.layer, study.image) or not ends:
+    between = _blocked(study, Decoder(study.trained), study.image)
+    if not between:
         return None
-    between = f"{study.layer} cannot be decoded to {study.image}: {' and '.join(ends)} between them"
-    between += " pools, which no dictionary undoes"
     if np.prod(_size(study, study.layer)) > LARGEST:
         study.notes.append(between)
         return None
@@ -235,12 +243,8 @@ def _completion(study: Study, row: int, estimate: Estimate | None) -> Completion
     # A name that is shown as a blank cannot be told from a face.
     known = np.flatnonzero(np.ptp(pictures, axis=(1, 2, 3)) > 0)
     decoder = Decoder(study.trained, study.options.get("threads"))
-    ends = decoder.dead_ends(study.layer, study.name)
-    if ends and not decoder.reaches(study.layer, study.name):
-        study.notes.append(
-            f"{study.layer} cannot be decoded to {study.name}: {' and '.join(ends)} between them "
-            "pools, which no dictionary undoes"
-        )
+    if between := _blocked(study, decoder, study.name):
+        study.notes.append(between)
     if row not in known:
         study.notes.append(f"{classes[row]} is shown without a name, so none is read from faces")
     if row not in known or not decoder.reaches(study.layer, study.name):

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from neurosim.errors import RequestError
+
 #: Ridges on the units that are tried, in shares of their mean square.
 RIDGES = tuple(10.0**power for power in range(-6, 3))
 #: Units beyond which no guess is made: their covariance has as many rows.
@@ -39,9 +41,26 @@ class Estimate:
     explained: float = float("nan")
 
     def decode(self, code: np.ndarray) -> np.ndarray:
-        """The guess for each code ``(image, unit)``: float32 (image, y, x, feature)."""
+        """The guess for each code: float32 (image, y, x, feature).
+
+        Parameters
+        ----------
+        code : ndarray
+            ``(image, unit)`` or ``(image, y, x, feature)`` of the level.
+
+        Raises
+        ------
+        RequestError
+            The codes are of another size.
+        """
         flat = self.weights.reshape(len(self.weights), -1)
-        codes = np.asarray(code, np.float32).reshape(-1, len(flat))
+        codes = np.asarray(code, np.float32)
+        if codes.ndim < 2 or np.prod(codes.shape[1:]) != len(flat):
+            raise RequestError(
+                f'codes {codes.shape} are not those of "{self.layer}"; one code is {len(flat)} '
+                "units, the images first"
+            )
+        codes = codes.reshape(len(codes), -1)
         return (codes @ flat).reshape(-1, *self.weights.shape[1:])
 
     def share(self, code: np.ndarray, pictures: np.ndarray) -> float:

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from neurosim.analysis.estimate import fit_estimate
+from neurosim.errors import RequestError
 
 
 @pytest.fixture
@@ -23,6 +24,9 @@ def test_a_linear_picture_is_found_again(linear: tuple[np.ndarray, np.ndarray, n
     np.testing.assert_allclose(found.weights, atoms, atol=1e-4)
     np.testing.assert_allclose(found.decode(code[200:]), pictures[200:], atol=1e-3)
     assert found.share(code[200:], pictures[200:]) == pytest.approx(1, abs=1e-6)
+    for wrong in (code[:, :3], code[0], code[:1].T):
+        with pytest.raises(RequestError, match=r'not those of "P1"; one code is 6 units'):
+            found.decode(wrong)
 
 
 def test_what_the_code_does_not_tell_is_not_explained(

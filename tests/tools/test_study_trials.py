@@ -92,3 +92,19 @@ def test_the_page_has_each_trial_and_nothing_is_done_twice(
     assert f" {mean:.3f} ±" in row
     assert "| other |" in page
     assert str(tmp_path) not in page
+
+    # What was kept stays where something is wrong, and one line says what.
+    before = (tmp_path / "trials.json").read_bytes()
+    for given, said in (
+        (["--target", "Nobody", "--seeds", "3"], "0 of 36 images show"),
+        (["--altered", str(train), "--seeds", "3"], "its images are not those of"),
+        (["--train", str(tmp_path / "none"), "--seeds", "3"], "none"),
+    ):
+        assert study_trials.main([*arguments, *given]) == 2
+        told = capsys.readouterr().err
+        assert said in told
+        assert "Traceback" not in told
+    assert (tmp_path / "trials.json").read_bytes() == before
+    (tmp_path / "trials.json").write_text("{")
+    assert study_trials.main(arguments) == 2
+    assert "is damaged" in capsys.readouterr().err
