@@ -13,7 +13,6 @@ again; give another DIR for other runs.
 from __future__ import annotations
 
 import argparse
-import json
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -28,6 +27,15 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 import neurosim
+from trial_pages import (
+    place,
+    read_trials,
+    replace_file,
+    rows_of,
+    trial_page,
+    trial_row,
+    write_trials,
+)
 
 #: Each image as it is, a tenth smaller and a tenth larger, each also mirrored.
 LOOKS = [(zoom, mirrored) for zoom in (1.0, 0.9, 1.1) for mirrored in (False, True)]
@@ -267,7 +275,8 @@ def read_out(train: Shown, others: Sequence[Shown]) -> tuple[list[np.ndarray], f
 
     The threshold misses as often as it mistakes, were cross-validated decisions normal.
     """
-    stacked = np.stack([train.looks[look] for look in LOOKS])
+    looks = list(train.looks)
+    stacked = np.stack([train.looks[look] for look in looks])
     outside = np.empty(stacked.shape[1])
     folds = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
     for inside, left in folds.split(train.target, train.target):
@@ -276,7 +285,7 @@ def read_out(train: Shown, others: Sequence[Shown]) -> tuple[list[np.ndarray], f
     yes, no = outside[train.target], outside[~train.target]
     threshold = (yes.mean() * no.std() + no.mean() * yes.std()) / (yes.std() + no.std())
     machine = _machine(stacked, train.target)
-    means = [np.mean([x.looks[look] for look in LOOKS], axis=0) for x in others]
+    means = [np.mean([x.looks[look] for look in looks], axis=0) for x in others]
     return [machine(x) for x in means], float(threshold)
 
 
@@ -306,29 +315,12 @@ def _balanced(decision: np.ndarray, target: np.ndarray, threshold: float) -> flo
 
 def table(kept: dict[str, dict], command: str) -> str:
     """The page: for each trial the mean over runs and seeds, and the deviation."""
-    lines = [
-        "# Trials of P1 alone",
-        "",
-        f"Written by `{command}`; do not edit.",
-        "",
-        "P1 learned anew, from what the levels below it have learned in each run. Every row but",
-        "the first changes one thing. Mean ± deviation over runs and seeds. Readouts have a C of",
-        f"{COST:g}, and their thresholds come from folds that do not know of copies.",
-        "",
-        "| trial | times | " + " | ".join(MEASURES.values()) + " |",
-        "| --- |" + " ---: |" * (1 + len(MEASURES)),
-    ]
-    for name in [name for name in TRIALS if kept.get(name, {}).get("found")]:
-        rows = list(kept[name]["found"].values())
-        cells = [_told([row[key] for row in rows]) for key in MEASURES]
-        lines.append(f"| {name} | {len(rows)} | " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
-
-
-def _told(values: list[float]) -> str:
-    """Mean, and deviation (of a sample) where there are several."""
-    spread = f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
-    return f"{np.mean(values):.3f}{spread}"
+    told = (
+        "P1 learned anew, from what the levels below it have learned in each run. Every row but\n"
+        "the first changes one thing. Mean ± deviation over runs and seeds. Readouts have a C of\n"
+        f"{COST:g}, and their thresholds come from folds that do not know of copies."
+    )
+    return trial_page("Trials of P1 alone", command, told, MEASURES, rows_of(kept, TRIALS))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -354,44 +346,32 @@ def trials(given: argparse.Namespace) -> None:
     """Each trial of each run with each seed, where it is not kept yet; then the page."""
     folders = {name: getattr(given, name) for name in ("train", "validation", "altered")}
     file = given.output / "trials.json"
-    try:
-        kept = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    except ValueError as error:
-        raise neurosim.RequestError(f"{file}: is damaged ({error}); remove it") from None
+    kept = read_trials(file)
     given.output.mkdir(parents=True, exist_ok=True)
     for run in given.runs:
         sets: dict[str, Shown] = {}
         for name in given.trial or TRIALS:
             trial = TRIALS[name]
-            if kept.get(name, {}).get("trial") != asdict(trial):
-                kept[name] = {"trial": asdict(trial), "found": {}}
+            row = trial_row(kept, name, asdict(trial))
             keys = {seed: f"{run.name}, seed {seed}" for seed in range(given.seeds)}
-            missing = [seed for seed in keys if keys[seed] not in kept[name]["found"]]
+            missing = [seed for seed in keys if keys[seed] not in row]
             if missing:
                 sets = sets or shown(run, folders, given.target)
                 ready = prepared(sets, trial)
             for seed in missing:
                 atoms = learned(ready["train"], trial, seed)
-                kept[name]["found"][keys[seed]] = measured(ready, atoms, trial)
-                print(f"{name}: {keys[seed]}: {kept[name]['found'][keys[seed]]}", flush=True)
-                _write(file, json.dumps(kept, indent=1) + "\n")
-    _write(given.output / "trials.md", table(kept, _command(given, folders)))
-
-
-def _write(path: Path, text: str) -> None:
-    """Replace a file once the new one is whole."""
-    partial = path.with_suffix(".partial")
-    partial.write_text(text, encoding="utf-8")
-    partial.replace(path)
+                row[keys[seed]] = measured(ready, atoms, trial)
+                print(f"{name}: {keys[seed]}: {row[keys[seed]]}", flush=True)
+                write_trials(file, kept)
+    replace_file(given.output / "trials.md", table(kept, _command(given, folders)))
 
 
 def _command(given: argparse.Namespace, folders: dict[str, Path]) -> str:
     """The command, without where folders are on this machine."""
     words = ["python", "tools/study_trials.py", *(run.name for run in given.runs)]
     for name, folder in folders.items():
-        words += [f"--{name}", folder.name if folder.is_absolute() else str(folder)]
-    place = given.output.name if given.output.is_absolute() else str(given.output)
-    return shlex.join([*words, "--target", given.target, "-o", place])
+        words += [f"--{name}", place(folder)]
+    return shlex.join([*words, "--target", given.target, "-o", place(given.output)])
 
 
 if __name__ == "__main__":

@@ -1,0 +1,109 @@
+"""Trials of the whole network: what is learned, what is measured, and the page."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import neurosim
+import study_network
+from study_network import STUDY, Trial
+from tests.analysis.networks import faces, noisy, params, pooled
+
+
+def waves(path: Path, frequencies: tuple[float, ...]) -> None:
+    """A grey picture of waves from left to right, as high as each other."""
+    x = np.arange(64) / 64
+    line = 128 + sum(30 * np.sin(2 * np.pi * f * x) for f in frequencies)
+    path.parent.mkdir(parents=True)
+    Image.fromarray(np.repeat(np.rint(line)[None], 64, 0).astype(np.uint8)).save(path)
+
+
+def test_whitening_follows_its_equation(tmp_path: Path) -> None:
+    waves(tmp_path / "as" / "someone" / "wave.png", (4, 16))
+    made = study_network.whitened(tmp_path / "as", tmp_path / "white")
+    with Image.open(made / "someone" / "wave.png") as picture:
+        pixels = np.asarray(picture, float)
+    assert pixels.shape == (64, 64, 3)
+    assert pixels.mean() == pytest.approx(128, abs=0.5)
+    assert pixels.std() == pytest.approx(study_network.CONTRAST, rel=0.02)
+    heights = np.abs(np.fft.rfft(pixels[0, :, 0]))
+    wanted = (16 / 4) * np.exp((4**4 - 16**4) / study_network.CUTOFF**4)
+    assert heights[16] / heights[4] == pytest.approx(wanted, rel=0.05)
+
+
+@pytest.fixture
+def arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    train = faces(tmp_path / "train")
+    validation = faces(tmp_path / "validation", each=8, split="validation")
+    noisy(validation, tmp_path / "altered")
+    text = pooled(params(train)).replace("Pool", "VP1").replace("VP1ingConn", "PoolingConn")
+    (tmp_path / "small.params").write_text(text)
+    trials = {
+        STUDY: Trial(),
+        "a higher threshold first": Trial(first=["V1.VThresh=0.3"]),
+        "whitened": Trial(whitened=True),
+    }
+    monkeypatch.setattr(study_network, "TRIALS", trials)
+    target = sorted(p.name for p in train.iterdir())[0]
+    return [
+        str(tmp_path / "small.params"), "--train", str(train), "--validation", str(validation),
+        "--altered", str(tmp_path / "altered"), "--target", target, "--displays", "3",
+        "--seeds", "2", "--runs", str(tmp_path / "runs"), "-o", str(tmp_path / "page"),
+    ]  # fmt: skip
+
+
+def test_trials_are_learned_measured_and_told(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert study_network.main(arguments) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 4
+    kept = json.loads((tmp_path / "page" / "network.json").read_text())
+    assert list(kept[STUDY]["found"]) == ["seed 1", "seed 2"]
+    for trial in kept.values():
+        for row in trial["found"].values():
+            assert set(row) == set(study_network.MEASURES)
+            assert all(-0.5 <= value <= 1 for value in row.values()), row
+    # What P1 leaves is what its reconstruction lacks of the layer that pools; the error has seen
+    # the code of the step before.
+    run, images = tmp_path / "runs" / "as_in_the_study_1", tmp_path / "validation"
+    with neurosim.encode(run, images, name="again", layers=["VP1", "VP1Recon"]) as codes:
+        coded, guess = codes.activity("VP1").toarray(), codes.activity("VP1Recon").toarray()
+    left = np.sum((coded - guess) ** 2) / np.sum(coded**2)
+    assert kept[STUDY]["found"]["seed 1"]["P1 left"] == pytest.approx(left, rel=0.02)
+
+    # The first third, 4 of 12 displays of 8 pictures, has its own threshold; the rest goes on.
+    start, rest = (tmp_path / "runs" / f"a_higher_threshold_first_1{p}" for p in ("_first", ""))
+    for folder, steps, threshold in ((start, 80, 0.3), (rest, 160, 0.1)):
+        with neurosim.open_run(folder) as done:
+            network = neurosim.loads(done.params, tmp_path).network
+        assert network.model.column.stopTime == steps
+        assert network.layers["V1"].spec.VThresh == threshold
+    assert network.model.column.initializeFromCheckpointDir == str(start.resolve())
+
+    page = (tmp_path / "page" / "network.md").read_text()
+    mean = np.mean([row["roc"] for row in kept[STUDY]["found"].values()])
+    (row,) = (line for line in page.splitlines() if line.startswith(f"| {STUDY} | 2 |"))
+    assert f" {mean:.3f} ±" in row
+    assert str(tmp_path) not in page
+    assert study_network.main(arguments) == 0
+    assert not capsys.readouterr().out
+
+
+def test_wrong_requests_are_told_in_one_line(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    one = [*arguments, "--seeds", "1", "--trial", STUDY]
+    for given, said in (
+        (["--train", str(tmp_path / "none")], "none"),
+        (["--target", "Nobody"], "0 of 36 images show"),
+    ):
+        assert study_network.main([*one, *given]) == 2
+        told = capsys.readouterr().err
+        assert said in told
+        assert len(told.splitlines()) == 1
+        assert not (tmp_path / "page" / "network.md").exists()

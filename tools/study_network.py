@@ -1,0 +1,269 @@
+"""Trials of the study's whole network: `tools/study_network.py PARAMS --train DIR ... -o DIR`.
+
+Each trial learns from the same pictures with other values of some keys, for fewer displays than the
+study, and is measured on pictures that it has not learned from: what each level leaves of what it
+codes, how many of its elements are in use, and how well P1 tells the target.
+
+Writes DIR/network.md and DIR/network.json, and runs under RUNS. What DIR/network.json has is not
+done again, and a run that was stopped goes on.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from sklearn.metrics import roc_auc_score
+
+import neurosim
+from study_trials import BATCH, FOLDS, Shown, neuron, read_out
+from trial_pages import (
+    place,
+    read_trials,
+    replace_file,
+    rows_of,
+    trial_page,
+    trial_row,
+    write_trials,
+)
+
+#: Levels whose codes are measured, and what each of them codes.
+LEVELS = {"V1": "Face", "P1": "VP1"}
+#: The one look that is read out.
+LOOK = (1.0, False)
+#: Radial frequency, in cycles an image, above which whitening lets nothing through.
+CUTOFF = 25.0
+#: Standard deviation of a whitened image, in grey levels around 128.
+CONTRAST = 40.0
+
+
+@dataclass(frozen=True)
+class Trial:
+    """Other values of keys of the params file.
+
+    Attributes
+    ----------
+    values : list of str
+        As for ``--set``.
+    first : list of str
+        More of them that hold for the first third of the displays.
+    whitened : bool
+        The pictures are whitened.
+    """
+
+    values: Sequence[str] = ()
+    first: Sequence[str] = ()
+    whitened: bool = False
+
+    def described(self, displays: int) -> dict[str, Any]:
+        """What a page was made of, as a file keeps it."""
+        lists = {"values": list(self.values), "first": list(self.first)}
+        return {**lists, "whitened": self.whitened, "displays": displays}
+
+
+STUDY = "as in the study"
+TRIALS = {
+    STUDY: Trial(),
+    "V1 at a third of the rate": Trial(["V1.dWMax=3.3"]),
+    "V1 at three times the rate": Trial(["V1.dWMax=30"]),
+    "V1 without momentum": Trial(["V1.momentumTimeConstant=0"]),
+    "V1's momentum over 100 updates": Trial(["V1.momentumTimeConstant=100"]),
+    "thresholds three times higher for the first third": Trial(
+        first=["V1.VThresh=0.15", "P1.VThresh=0.45", "T1.VThresh=0.3"]
+    ),
+    "elements that start without zeros": Trial(
+        [f"{level}.sparseFraction=0" for level in ("V1", "T1", "P1")]
+    ),
+    "batches of 8": Trial(["column.nbatch=8", "V1.dWMaxDecayInterval=199"]),
+    "the average face left in": Trial(["Face.subtractMean=false"]),
+    # Pixels have a standard deviation of 0.17 around the average face.
+    "pictures with their own contrast": Trial(
+        ["Face.normalizeLuminanceFlag=false", "V1.inputScale=0.425"]
+    ),
+    "whitened pictures": Trial(whitened=True),
+    "one size, not mirrored": Trial(["Face.maxZoom=1", "Face.xFlipEnabled=false"]),
+    "P1 does not pull T1": Trial(['P1.feedback="none"']),
+    "P1 codes and pulls T1's potential": Trial(['P1.feedback="potential"']),
+}
+#: What is reported of a trial.
+MEASURES = {
+    "V1 left": "V1 leaves", "V1 active": "active", "V1 idle": "idle",
+    "P1 left": "P1 leaves", "P1 active": "active", "P1 idle": "idle",
+    "roc": "ROC area", "drop": "drop of it under attack", "neuron": "neuron",
+}  # fmt: skip
+
+
+def learned(given: argparse.Namespace, trial: Trial, seed: int, train: Path, folder: Path) -> None:
+    """Learn a network in a folder, or go on with it."""
+    values = [f"Face.inputPath={train.resolve()}", *trial.values]
+    network = neurosim.load(given.params, values).network
+    period = network.layers["Face"].spec.displayPeriod
+    displays = BATCH * given.displays // network.model.column.nbatch
+    if not trial.first:
+        _run(given, folder, values, seed, displays * period)
+        return
+    start, early = folder.with_name(f"{folder.name}_first"), displays // 3
+    _run(given, start, [*values, *trial.first], seed, early * period)
+    values.append(f"column.initializeFromCheckpointDir={start.resolve()}")
+    # The seed is another, for the pictures of the first part would come again in their order.
+    _run(given, folder, values, seed + 1000, (displays - early) * period)
+
+
+def _run(
+    given: argparse.Namespace, folder: Path, values: Sequence[str], seed: int, stop: float
+) -> None:
+    """Run the params file, or go on with it."""
+    values = [*values, f"column.randomSeed={seed}", f"column.stopTime={stop}"]
+    neurosim.run(given.params, folder, values, resume=True, threads=given.threads).close()
+
+
+def measured(
+    run: Path, sets: dict[str, Path], target: str, threads: int | None
+) -> dict[str, float]:
+    """What a network is worth; thresholds are chosen on train."""
+    shown: dict[str, Shown] = {}
+    told: dict[str, float] = {}
+    for name, folder in sets.items():
+        layers = ["P1"]
+        if name == "validation":
+            made = [f"{below}{what}" for below in LEVELS.values() for what in ("Error", "Recon")]
+            layers = [*LEVELS, *made]
+        with neurosim.encode(run, folder, name=name, layers=layers, threads=threads) as codes:
+            shown[name] = Shown({LOOK: codes.activity("P1").toarray()}, _is(codes, target, folder))
+            if name == "validation":
+                for level, below in LEVELS.items():
+                    told |= _level(codes, level, below)
+    train, validation, altered = (shown[name] for name in ("train", "validation", "altered"))
+    decisions, _ = read_out(train, [validation, altered])
+    pairs = zip((validation, altered), decisions, strict=True)
+    clean, attacked = (float(roc_auc_score(x.target, decision)) for x, decision in pairs)
+    alone = neuron(train.looks[LOOK], train.target, validation.looks[LOOK], validation.target)
+    return {**told, "roc": clean, "drop": clean - attacked, "neuron": alone}
+
+
+def _is(codes: Any, target: str, folder: Path) -> np.ndarray:
+    """Which images show the target."""
+    found = np.array(codes.labels) == target
+    if not FOLDS <= found.sum() <= len(found) - FOLDS:
+        raise neurosim.RequestError(
+            f'{folder}: {found.sum()} of {len(found)} images show "{target}"; trials need {FOLDS} '
+            "of it and as many others: give another --target"
+        )
+    return found
+
+
+def _level(codes: Any, level: str, below: str) -> dict[str, float]:
+    """Of one level: the share that it leaves of what it codes, and how it is used."""
+    error, guess = codes.activity(f"{below}Error"), codes.activity(f"{below}Recon")
+    coded = error + guess
+    activity = codes.activity(level)
+    units = activity.reshape(-1, codes.shape(level)[-1])
+    return {
+        f"{level} left": float(error.multiply(error).sum() / coded.multiply(coded).sum()),
+        f"{level} active": float(activity.count_nonzero() / np.prod(activity.shape)),
+        f"{level} idle": float(np.mean(units.count_nonzero(axis=0) == 0)),
+    }
+
+
+def whitened(folder: Path, output: Path) -> Path:
+    """Copies of labelled images whose spectrum rises as that of natural images falls.
+
+    Each colour by itself is multiplied by ``f exp(-(f / CUTOFF)^4)`` (Olshausen and Field, 1997)
+    and brought to one contrast.
+    """
+    for path in sorted(folder.glob("*/*")):
+        with Image.open(path) as picture:
+            pixels = np.asarray(picture.convert("RGB"), float)
+        ny, nx, _ = pixels.shape
+        f = np.hypot(np.fft.fftfreq(ny, 1 / ny)[:, None], np.fft.fftfreq(nx, 1 / nx)[None])
+        gain = (f * np.exp(-((f / CUTOFF) ** 4)))[:, :, None]
+        made = np.fft.ifft2(np.fft.fft2(pixels, axes=(0, 1)) * gain, axes=(0, 1)).real
+        made *= CONTRAST / max(float(made.std()), 1e-12)
+        copy = output / path.parent.name / f"{path.stem}.png"
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.clip(np.rint(128 + made), 0, 255).astype(np.uint8)).save(copy)
+    return output
+
+
+def page(kept: dict[str, dict], command: str, displays: int) -> str:
+    """The page: for each trial what it found, and the deviation where it was made several times."""
+    told = (
+        f"The whole network, after {displays} displays of {BATCH} pictures (batches of another\n"
+        "size: as many pictures). Every row but the first changes one thing. On validation: the\n"
+        "share of the energy of its input that a level leaves unexplained, the share of its units\n"
+        "that are active, and the share of its elements that no picture excites; the area under\n"
+        "the ROC curve of a linear readout of P1 from one look and what the attack takes from it;\n"
+        "the balanced accuracy of the best neuron alone. Mean ± deviation over seeds."
+    )
+    rows = rows_of(kept, TRIALS)
+    return trial_page("Trials of the whole network", command, told, MEASURES, rows)
+
+
+def trials(given: argparse.Namespace) -> None:
+    """Each trial with each seed, where it is not kept yet; then the page."""
+    folders = {name: getattr(given, name) for name in ("train", "validation", "altered")}
+    learn = given.learn or folders["train"]
+    file = given.output / "network.json"
+    kept = read_trials(file)
+    given.output.mkdir(parents=True, exist_ok=True)
+    for name in given.trial or TRIALS:
+        trial = TRIALS[name]
+        row = trial_row(kept, name, trial.described(given.displays))
+        for seed in range(1, 1 + (given.seeds if trial == TRIALS[STUDY] else 1)):
+            if f"seed {seed}" in row:
+                continue
+            run = given.runs / f"{name.replace(' ', '_').replace(chr(39), '')}_{seed}"
+            shown, pictures = folders, learn
+            if trial.whitened:
+                copies = given.runs / "whitened"
+                shown = {key: whitened(path, copies / key) for key, path in folders.items()}
+                pictures = whitened(learn, copies / "learn")
+            learned(given, trial, seed, pictures, run)
+            row[f"seed {seed}"] = measured(run, shown, given.target, given.threads)
+            print(f"{name}, seed {seed}: {row[f'seed {seed}']}", flush=True)
+            write_trials(file, kept)
+    replace_file(given.output / "network.md", page(kept, _command(given, folders), given.displays))
+
+
+def _command(given: argparse.Namespace, folders: dict[str, Path]) -> str:
+    """The command, without where folders are on this machine."""
+    words = ["python", "tools/study_network.py", place(given.params)]
+    for name, folder in {"learn": given.learn, **folders}.items():
+        words += [f"--{name}", place(folder)] if folder else []
+    words += ["--target", given.target, "--displays", str(given.displays)]
+    words += ["--seeds", str(given.seeds), "--runs", place(given.runs)]
+    return shlex.join([*words, "-o", place(given.output)])
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Make the trials that are not there yet, then write the page."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("params", type=Path, metavar="PARAMS")
+    for name in ("train", "validation", "altered"):
+        parser.add_argument(f"--{name}", required=True, type=Path, metavar="IMAGES")
+    parser.add_argument("--learn", type=Path, metavar="IMAGES", help="to learn from (train)")
+    parser.add_argument("--target", required=True, metavar="CLASS")
+    parser.add_argument("--displays", type=int, default=300, help="of 32 pictures (300)")
+    parser.add_argument("--seeds", type=int, default=3, help="of the first trial (3)")
+    parser.add_argument("--threads", type=int, help="cores to use (all)")
+    parser.add_argument("--trial", action="append", choices=TRIALS, help="only this one; repeat")
+    parser.add_argument("--runs", type=Path, required=True, metavar="DIR", help="of the runs")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
+    given = parser.parse_args(arguments)
+    try:
+        trials(given)
+    except neurosim.NeurosimError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
