@@ -94,8 +94,8 @@ TRIALS = {
 }
 #: What is reported of a trial.
 MEASURES = {
-    "V1 left": "V1 leaves", "V1 active": "active", "V1 idle": "idle",
-    "P1 left": "P1 leaves", "P1 active": "active", "P1 idle": "idle",
+    "V1 left": "V1 leaves", "V1 active": "V1 active", "V1 idle": "V1 idle", "T1 idle": "T1 idle",
+    "P1 left": "P1 leaves", "P1 active": "P1 active", "P1 idle": "P1 idle",
     "roc": "ROC area", "drop": "drop of it under attack", "neuron": "neuron",
 }  # fmt: skip
 
@@ -140,6 +140,11 @@ def measured(
             if name == "validation":
                 for level, below in LEVELS.items():
                     told |= _level(codes, level, below)
+    names = neurosim.encode(
+        run, sets["train"], shown="name", name="train", layers=["T1"], threads=threads
+    )
+    with names as codes:
+        told["T1 idle"] = _idle(codes, "T1")
     train, validation, altered = (shown[name] for name in ("train", "validation", "altered"))
     decisions, _ = read_out(train, [validation, altered])
     pairs = zip((validation, altered), decisions, strict=True)
@@ -164,12 +169,17 @@ def _level(codes: Any, level: str, below: str) -> dict[str, float]:
     error, guess = codes.activity(f"{below}Error"), codes.activity(f"{below}Recon")
     coded = error + guess
     activity = codes.activity(level)
-    units = activity.reshape(-1, codes.shape(level)[-1])
     return {
         f"{level} left": float(error.multiply(error).sum() / coded.multiply(coded).sum()),
         f"{level} active": float(activity.count_nonzero() / np.prod(activity.shape)),
-        f"{level} idle": float(np.mean(units.count_nonzero(axis=0) == 0)),
+        f"{level} idle": _idle(codes, level),
     }
+
+
+def _idle(codes: Any, level: str) -> float:
+    """The share of elements that nothing excites at any position."""
+    units = codes.activity(level).reshape(-1, codes.shape(level)[-1])
+    return float(np.mean(units.count_nonzero(axis=0) == 0))
 
 
 def whitened(folder: Path, output: Path) -> Path:
@@ -198,9 +208,10 @@ def page(kept: dict[str, dict], command: str, displays: int) -> str:
         f"The whole network, after {displays} displays of {BATCH} pictures (batches of another\n"
         "size: as many pictures). Every row but the first changes one thing. On validation: the\n"
         "share of the energy of its input that a level leaves unexplained, the share of its units\n"
-        "that are active, and the share of its elements that no picture excites; the area under\n"
-        "the ROC curve of a linear readout of P1 from one look and what the attack takes from it;\n"
-        "the balanced accuracy of the best neuron alone. Mean ± deviation over seeds."
+        "that are active, and the share of its elements that no picture excites (T1: no name of\n"
+        "train); the area under the ROC curve of a linear readout of P1 from one look, and what\n"
+        "the attack takes from it; the balanced accuracy of the best neuron alone. Mean ±\n"
+        "deviation over seeds."
     )
     rows = rows_of(kept, TRIALS)
     return trial_page("Trials of the whole network", command, told, MEASURES, rows)
