@@ -79,6 +79,11 @@ def targets(analyses: Sequence[Any]) -> list[tuple[str, str, list[float]]]:
         rows.append(("the name recalled from the face: balanced accuracy", "", evidence))
         areas = [done.evidence_auc for done in recalled]
         rows.append(("the name recalled from the face: ROC area", "", areas))
+        known = len(recalled[0].names)
+        if known > 1:
+            right = [done.balanced for done in recalled]
+            what = f"the name recalled from the face: nearest of {known} names is right"
+            rows.append((f"{what}, mean over people", "", right))
     if all(done and done.has_faces for done in recalled):
         own = [
             float(done.correlation_face[done.names.index(found.target)])
