@@ -5,13 +5,14 @@ study, and is measured on pictures that it has not learned from: what each level
 codes, how many of its elements are in use, and how well P1 tells the target.
 
 Writes DIR/network.md and DIR/network.json, and runs under RUNS. What DIR/network.json has is not
-done again, and a run that was stopped goes on.
+done again, and a run that was stopped goes on; give another DIR and other RUNS for other images.
 """
 
 from __future__ import annotations
 
 import argparse
 import shlex
+import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,8 +24,10 @@ from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 import neurosim
-from study_trials import BATCH, FOLDS, Shown, neuron, read_out
+from study_trials import BATCH, Shown, check_sets, neuron, read_out
 from trial_pages import (
+    SETS,
+    make_trials,
     place,
     read_trials,
     replace_file,
@@ -36,6 +39,8 @@ from trial_pages import (
 
 #: Levels whose codes are measured, and what each of them codes.
 LEVELS = {"V1": "Face", "P1": "VP1"}
+#: What shows how much of it they leave.
+MADE = [f"{below}{what}" for below in LEVELS.values() for what in ("Error", "Recon")]
 #: The one look that is read out.
 LOOK = (1.0, False)
 #: Radial frequency, in cycles an image, above which whitening lets nothing through.
@@ -131,12 +136,11 @@ def measured(
     shown: dict[str, Shown] = {}
     told: dict[str, float] = {}
     for name, folder in sets.items():
-        layers = ["P1"]
-        if name == "validation":
-            made = [f"{below}{what}" for below in LEVELS.values() for what in ("Error", "Recon")]
-            layers = [*LEVELS, *made]
+        layers = [*LEVELS, *MADE] if name == "validation" else ["P1"]
         with neurosim.encode(run, folder, name=name, layers=layers, threads=threads) as codes:
-            shown[name] = Shown({LOOK: codes.activity("P1").toarray()}, _is(codes, target, folder))
+            shown[name] = Shown(
+                {LOOK: codes.activity("P1").toarray()}, np.array(codes.labels) == target
+            )
             if name == "validation":
                 for level, below in LEVELS.items():
                     told |= _level(codes, level, below)
@@ -145,23 +149,12 @@ def measured(
     )
     with names as codes:
         told["T1 idle"] = _idle(codes, "T1")
-    train, validation, altered = (shown[name] for name in ("train", "validation", "altered"))
+    train, validation, altered = (shown[name] for name in SETS)
     decisions, _ = read_out(train, [validation, altered])
     pairs = zip((validation, altered), decisions, strict=True)
     clean, attacked = (float(roc_auc_score(x.target, decision)) for x, decision in pairs)
     alone = neuron(train.looks[LOOK], train.target, validation.looks[LOOK], validation.target)
     return {**told, "roc": clean, "drop": clean - attacked, "neuron": alone}
-
-
-def _is(codes: Any, target: str, folder: Path) -> np.ndarray:
-    """Which images show the target."""
-    found = np.array(codes.labels) == target
-    if not FOLDS <= found.sum() <= len(found) - FOLDS:
-        raise neurosim.RequestError(
-            f'{folder}: {found.sum()} of {len(found)} images show "{target}"; trials need {FOLDS} '
-            "of it and as many others: give another --target"
-        )
-    return found
 
 
 def _level(codes: Any, level: str, below: str) -> dict[str, float]:
@@ -182,23 +175,27 @@ def _idle(codes: Any, level: str) -> float:
     return float(np.mean(units.count_nonzero(axis=0) == 0))
 
 
-def whitened(folder: Path, output: Path) -> Path:
+def whitened(source: Any, output: Path) -> Path:
     """Copies of labelled images whose spectrum rises as that of natural images falls.
 
     Each colour by itself is multiplied by ``f exp(-(f / CUTOFF)^4)`` (Olshausen and Field, 1997)
     and brought to one contrast.
     """
-    for path in sorted(folder.glob("*/*")):
-        with Image.open(path) as picture:
-            pixels = np.asarray(picture.convert("RGB"), float)
+    shutil.rmtree(output, ignore_errors=True)
+    for index, (name, label) in enumerate(zip(source.names, source.labels, strict=True)):
+        pixels = source.read(index).astype(float)
+        # Alpha is no colour; the network drops it.
+        pixels = pixels[:, :, : 3 if pixels.shape[2] > 2 else 1]
         ny, nx, _ = pixels.shape
         f = np.hypot(np.fft.fftfreq(ny, 1 / ny)[:, None], np.fft.fftfreq(nx, 1 / nx)[None])
         gain = (f * np.exp(-((f / CUTOFF) ** 4)))[:, :, None]
         made = np.fft.ifft2(np.fft.fft2(pixels, axes=(0, 1)) * gain, axes=(0, 1)).real
         made *= CONTRAST / max(float(made.std()), 1e-12)
-        copy = output / path.parent.name / f"{path.stem}.png"
+        levels = np.clip(np.rint(128 + made), 0, 255).astype(np.uint8)
+        # The number keeps the order, and files of one name apart.
+        copy = output / label / f"{index:06d}_{Path(name).stem}.png"
         copy.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.clip(np.rint(128 + made), 0, 255).astype(np.uint8)).save(copy)
+        Image.fromarray(levels[:, :, 0] if levels.shape[2] == 1 else levels).save(copy)
     return output
 
 
@@ -217,36 +214,79 @@ def page(kept: dict[str, dict], command: str, displays: int) -> str:
     return trial_page("Trials of the whole network", command, told, MEASURES, rows)
 
 
+def checked(given: argparse.Namespace, folders: dict[str, Path]) -> dict[str, Any]:
+    """Every set of images, opened; raises before hours of learning where something does not do."""
+    network = neurosim.load(given.params).network
+    wanted = dict.fromkeys(["Face", "T1", *LEVELS, *LEVELS.values(), *MADE])
+    if lacking := [name for name in wanted if name not in network.layers]:
+        raise neurosim.RequestError(
+            f"{given.params}: has no layer {', '.join(lacking)}; trials are of the levels of "
+            "halle_berry_study.params: give that file, or one with layers of these names"
+        )
+    sources = {}
+    for name, folder in folders.items():
+        shows = neurosim.load(given.params, [f"Face.inputPath={folder.resolve()}"])
+        feed: Any = shows.feeds()["Face"]
+        sources[name] = feed.source
+    sets = {name: folders[name] for name in SETS}
+    labels = {name: list(sources[name].labels or []) for name in sets}
+    check_sets(sets, labels, {name: sources[name].names for name in sets}, given.target)
+    if sources["learn"].labels is None:
+        raise neurosim.RequestError(f"{folders['learn']}: no names; give a folder per person")
+    return sources
+
+
 def trials(given: argparse.Namespace) -> None:
     """Each trial with each seed, where it is not kept yet; then the page."""
-    folders = {name: getattr(given, name) for name in ("train", "validation", "altered")}
-    learn = given.learn or folders["train"]
+    if given.displays < 3 or given.seeds < 1:
+        raise neurosim.RequestError(
+            f"--displays {given.displays} --seeds {given.seeds}; at least 3 displays and 1 seed"
+        )
+    folders = {name: getattr(given, name) for name in SETS}
+    folders["learn"] = given.learn or given.train
     file = given.output / "network.json"
     kept = read_trials(file)
-    given.output.mkdir(parents=True, exist_ok=True)
+    others = {made["trial"]["displays"] for made in kept.values()} - {given.displays}
+    if others:
+        raise neurosim.RequestError(
+            f"{file}: has trials of {', '.join(map(str, sorted(others)))} displays, which do not "
+            f"stand beside trials of {given.displays}; give that number or another -o"
+        )
+    sources: dict[str, Any] = {}
     for name in given.trial or TRIALS:
         trial = TRIALS[name]
         row = trial_row(kept, name, trial.described(given.displays))
-        for seed in range(1, 1 + (given.seeds if trial == TRIALS[STUDY] else 1)):
+        for seed in range(1, 1 + (given.seeds if name == STUDY else 1)):
             if f"seed {seed}" in row:
                 continue
-            run = given.runs / f"{name.replace(' ', '_').replace(chr(39), '')}_{seed}"
-            shown, pictures = folders, learn
-            if trial.whitened:
-                copies = given.runs / "whitened"
-                shown = {key: whitened(path, copies / key) for key, path in folders.items()}
-                pictures = whitened(learn, copies / "learn")
-            learned(given, trial, seed, pictures, run)
-            row[f"seed {seed}"] = measured(run, shown, given.target, given.threads)
+            sources = sources or checked(given, folders)
+            row[f"seed {seed}"] = _made(given, name, seed, folders, sources)
             print(f"{name}, seed {seed}: {row[f'seed {seed}']}", flush=True)
+            given.output.mkdir(parents=True, exist_ok=True)
             write_trials(file, kept)
-    replace_file(given.output / "network.md", page(kept, _command(given, folders), given.displays))
+    replace_file(given.output / "network.md", page(kept, _command(given), given.displays))
 
 
-def _command(given: argparse.Namespace, folders: dict[str, Path]) -> str:
+def _made(
+    given: argparse.Namespace, name: str, seed: int, folders: dict[str, Path], sources: Any
+) -> dict[str, float]:
+    """One trial with one seed: learned, or gone on with, and measured."""
+    trial = TRIALS[name]
+    # By their length, for a run that is longer is one that has nothing left to do.
+    runs = given.runs / f"{given.displays}_displays"
+    run = runs / f"{name.replace(' ', '_').replace(chr(39), '')}_{seed}"
+    if trial.whitened:
+        copies = runs / "whitened"
+        folders = {key: whitened(source, copies / key) for key, source in sources.items()}
+    learned(given, trial, seed, folders["learn"], run)
+    return measured(run, {key: folders[key] for key in SETS}, given.target, given.threads)
+
+
+def _command(given: argparse.Namespace) -> str:
     """The command, without where folders are on this machine."""
     words = ["python", "tools/study_network.py", place(given.params)]
-    for name, folder in {"learn": given.learn, **folders}.items():
+    for name in ("learn", *SETS):
+        folder = getattr(given, name)
         words += [f"--{name}", place(folder)] if folder else []
     words += ["--target", given.target, "--displays", str(given.displays)]
     words += ["--seeds", str(given.seeds), "--runs", place(given.runs)]
@@ -257,23 +297,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Make the trials that are not there yet, then write the page."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("params", type=Path, metavar="PARAMS")
-    for name in ("train", "validation", "altered"):
-        parser.add_argument(f"--{name}", required=True, type=Path, metavar="IMAGES")
     parser.add_argument("--learn", type=Path, metavar="IMAGES", help="to learn from (train)")
-    parser.add_argument("--target", required=True, metavar="CLASS")
     parser.add_argument("--displays", type=int, default=300, help="of 32 pictures (300)")
     parser.add_argument("--seeds", type=int, default=3, help="of the first trial (3)")
     parser.add_argument("--threads", type=int, help="cores to use (all)")
-    parser.add_argument("--trial", action="append", choices=TRIALS, help="only this one; repeat")
     parser.add_argument("--runs", type=Path, required=True, metavar="DIR", help="of the runs")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
-    given = parser.parse_args(arguments)
-    try:
-        trials(given)
-    except neurosim.NeurosimError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    return make_trials(parser, arguments, TRIALS, trials)
 
 
 if __name__ == "__main__":

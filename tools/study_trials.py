@@ -28,6 +28,8 @@ from sklearn.svm import LinearSVC
 
 import neurosim
 from trial_pages import (
+    SETS,
+    make_trials,
     place,
     read_trials,
     replace_file,
@@ -131,7 +133,7 @@ class Shown:
 
 def shown(run: Path, sets: dict[str, Path], target: str) -> dict[str, Shown]:
     """Every look at every set; coded where ``analyze --baselines --zoom`` did not do it."""
-    found, names = {}, {}
+    found, shows, names = {}, {}, {}
     for name, folder in sets.items():
         looks: dict[tuple[float, bool], np.ndarray] = {}
         labels = None
@@ -141,18 +143,33 @@ def shown(run: Path, sets: dict[str, Path], target: str) -> dict[str, Shown]:
             settings = neurosim.Settings(zoom=zoom, mirrored=mirrored)
             with neurosim.encode(run, folder, name=own, layers=[LAYER], settings=settings) as codes:
                 looks[zoom, mirrored] = pooled(codes.activity(LAYER), codes.shape(LAYER))
-                labels, names[name] = codes.labels, [Path(image).stem for image in codes.names]
+                labels, names[name] = codes.labels, list(codes.names)
+        shows[name] = list(labels or [])
         found[name] = Shown(looks, np.array(labels) == target)
-        if not FOLDS <= found[name].target.sum() <= len(found[name].target) - FOLDS:
+    check_sets(sets, shows, names, target)
+    return found
+
+
+def check_sets(
+    folders: dict[str, Path],
+    labels: dict[str, list[str]],
+    names: dict[str, list[str]],
+    target: str,
+) -> None:
+    """Raise where images do not do for trials: labels and files of each set."""
+    for name, folder in folders.items():
+        shown = sum(label == target for label in labels[name])
+        if not FOLDS <= shown <= len(labels[name]) - FOLDS:
             raise neurosim.RequestError(
-                f"{folder}: {found[name].target.sum()} of {len(found[name].target)} images show "
+                f"{folder}: {shown} of {len(labels[name])} images show "
                 f'"{target}"; trials need {FOLDS} of it and {FOLDS} others: give another --target'
             )
-    if names["altered"] != names["validation"]:
+    altered, validation = ([Path(n).stem for n in names[k]] for k in ("altered", "validation"))
+    if altered != validation:
         raise neurosim.RequestError(
-            f"{sets['altered']}: its images are not those of {sets['validation']}, by file name"
+            f"{folders['altered']}: its images are not those of {folders['validation']}, by file "
+            "name"
         )
-    return found
 
 
 def pooled(codes: Any, shape: tuple[int, int, int]) -> np.ndarray:
@@ -327,24 +344,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the trials that are not there yet, then write the page."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
-    for name in ("train", "validation", "altered"):
-        parser.add_argument(f"--{name}", required=True, type=Path, metavar="IMAGES")
-    parser.add_argument("--target", required=True, metavar="CLASS")
     parser.add_argument("--seeds", type=int, default=1, help="of P1, for each run (1)")
-    parser.add_argument("--trial", action="append", choices=TRIALS, help="only this one; repeat")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
-    given = parser.parse_args(arguments)
-    try:
-        trials(given)
-    except neurosim.NeurosimError as error:
-        print(error, file=sys.stderr)
-        return 2
-    return 0
+    return make_trials(parser, arguments, TRIALS, trials)
 
 
 def trials(given: argparse.Namespace) -> None:
     """Each trial of each run with each seed, where it is not kept yet; then the page."""
-    folders = {name: getattr(given, name) for name in ("train", "validation", "altered")}
+    folders = {name: getattr(given, name) for name in SETS}
     file = given.output / "trials.json"
     kept = read_trials(file)
     given.output.mkdir(parents=True, exist_ok=True)

@@ -1,9 +1,11 @@
-"""What trials of the study found: kept in a file, one row a trial, and told in a table."""
+"""What tools for trials share: their command line, and what they found, in a file and a table."""
 
 from __future__ import annotations
 
+import argparse
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +15,39 @@ import neurosim
 
 #: What each trial found, by its name: a row for each time it was made.
 Found = Mapping[str, Sequence[Mapping[str, float]]]
+#: Sets of images of every trial: to learn a readout from, to measure on, and the same altered.
+SETS = ("train", "validation", "altered")
+
+
+def make_trials(
+    parser: argparse.ArgumentParser,
+    arguments: Sequence[str] | None,
+    names: Iterable[str],
+    work: Callable[[argparse.Namespace], None],
+) -> int:
+    """Read the command line and do its work; the exit status. What is wrong is told in one line."""
+    for name in SETS:
+        parser.add_argument(f"--{name}", required=True, type=Path, metavar="IMAGES")
+    parser.add_argument("--target", required=True, metavar="CLASS")
+    parser.add_argument("--trial", action="append", choices=names, help="only this one; repeat")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="DIR")
+    try:
+        work(parser.parse_args(arguments))
+    except neurosim.NeurosimError as error:
+        print(error, file=sys.stderr)
+        return 2
+    return 0
 
 
 def read_trials(file: Path) -> dict[str, dict]:
     """What was kept; nothing where there is no file."""
     try:
-        return json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
-    except ValueError as error:
+        kept = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        if not all({"trial", "found"} <= row.keys() for row in kept.values()):
+            raise ValueError("not what trials keep")
+    except (ValueError, AttributeError) as error:
         raise neurosim.RequestError(f"{file}: is damaged ({error}); remove it") from None
+    return kept
 
 
 def write_trials(file: Path, kept: Mapping[str, dict]) -> None:

@@ -25,13 +25,27 @@ def waves(path: Path, frequencies: tuple[float, ...]) -> None:
 
 def test_whitening_follows_its_equation(tmp_path: Path) -> None:
     waves(tmp_path / "as" / "someone" / "wave.png", (4, 16))
-    made = study_network.whitened(tmp_path / "as", tmp_path / "white")
-    with Image.open(made / "someone" / "wave.png") as picture:
+    stale = tmp_path / "white" / "someone" / "stale.png"
+    waves(stale, (4,))
+    shows = neurosim.loads(params(tmp_path / "as")).feeds()["Face"].source
+    made = study_network.whitened(shows, tmp_path / "white")
+    assert not stale.exists()
+    with Image.open(made / "someone" / "000000_wave.png") as picture:
         pixels = np.asarray(picture, float)
-    assert pixels.shape == (64, 64, 3)
+    assert pixels.shape == (64, 64)
     assert pixels.mean() == pytest.approx(128, abs=0.5)
     assert pixels.std() == pytest.approx(study_network.CONTRAST, rel=0.02)
-    heights = np.abs(np.fft.rfft(pixels[0, :, 0]))
+    # Alpha is no colour, and does not take part in the contrast.
+    with Image.open(tmp_path / "as" / "someone" / "wave.png") as picture:
+        clear = picture.convert("RGBA")
+    clear.putalpha(Image.linear_gradient("L").resize((64, 64)))
+    (tmp_path / "clear" / "someone").mkdir(parents=True)
+    clear.save(tmp_path / "clear" / "someone" / "wave.png")
+    shows = neurosim.loads(params(tmp_path / "clear")).feeds()["Face"].source
+    study_network.whitened(shows, tmp_path / "white")
+    with Image.open(made / "someone" / "000000_wave.png") as picture:
+        assert np.array_equal(np.asarray(picture), np.repeat(pixels[:, :, None], 3, 2))
+    heights = np.abs(np.fft.rfft(pixels[0]))
     wanted = (16 / 4) * np.exp((4**4 - 16**4) / study_network.CUTOFF**4)
     assert heights[16] / heights[4] == pytest.approx(wanted, rel=0.05)
 
@@ -70,14 +84,14 @@ def test_trials_are_learned_measured_and_told(
             assert all(-0.5 <= value <= 1 for value in row.values()), row
     # What P1 leaves is what its reconstruction lacks of the layer that pools; the error has seen
     # the code of the step before.
-    run, images = tmp_path / "runs" / "as_in_the_study_1", tmp_path / "validation"
+    run, images = tmp_path / "runs" / "3_displays" / "as_in_the_study_1", tmp_path / "validation"
     with neurosim.encode(run, images, name="again", layers=["VP1", "VP1Recon"]) as codes:
         coded, guess = codes.activity("VP1").toarray(), codes.activity("VP1Recon").toarray()
     left = np.sum((coded - guess) ** 2) / np.sum(coded**2)
     assert kept[STUDY]["found"]["seed 1"]["P1 left"] == pytest.approx(left, rel=0.02)
 
     # The first third, 4 of 12 displays of 8 pictures, has its own threshold; the rest goes on.
-    start, rest = (tmp_path / "runs" / f"a_higher_threshold_first_1{p}" for p in ("_first", ""))
+    start, rest = (run.parent / f"a_higher_threshold_first_1{p}" for p in ("_first", ""))
     for folder, steps, threshold in ((start, 80, 0.3), (rest, 160, 0.1)):
         with neurosim.open_run(folder) as done:
             network = neurosim.loads(done.params, tmp_path).network
@@ -94,16 +108,41 @@ def test_trials_are_learned_measured_and_told(
     assert not capsys.readouterr().out
 
 
-def test_wrong_requests_are_told_in_one_line(
+def test_wrong_requests_are_told_in_one_line_before_anything_is_learned(
     arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     one = [*arguments, "--seeds", "1", "--trial", STUDY]
+    plain = tmp_path / "plain.params"
+    plain.write_text(params(tmp_path / "train"))
+    damaged = faces(tmp_path / "damaged", each=8, split="validation")
+    next(damaged.glob("*/*")).write_bytes(b"no picture")
     for given, said in (
         (["--train", str(tmp_path / "none")], "none"),
+        (["--learn", str(tmp_path / "none")], "none"),
+        (["--altered", str(tmp_path / "train")], "its images are not those of"),
+        (["--altered", str(damaged)], "damaged"),
         (["--target", "Nobody"], "0 of 36 images show"),
+        (["--displays", "2"], "at least 3 displays"),
+        (["--seeds", "0"], "1 seed"),
     ):
         assert study_network.main([*one, *given]) == 2
         told = capsys.readouterr().err
         assert said in told
-        assert len(told.splitlines()) == 1
-        assert not (tmp_path / "page" / "network.md").exists()
+        assert "Traceback" not in told
+    assert study_network.main([str(plain), *one[1:]]) == 2
+    assert "no layer VP1" in capsys.readouterr().err
+    assert not (tmp_path / "page").exists()
+    assert not (tmp_path / "runs").exists()
+
+    # Trials of another length do not stand on one page, and what was kept stays.
+    assert study_network.main(one) == 0
+    before = (tmp_path / "page" / "network.json").read_bytes()
+    capsys.readouterr()
+    assert study_network.main([*one, "--displays", "4"]) == 2
+    assert "has trials of 3 displays" in capsys.readouterr().err
+    assert (tmp_path / "page" / "network.json").read_bytes() == before
+
+    # With another page they are runs of their own, of that length.
+    assert study_network.main([*one, "--displays", "4", "-o", str(tmp_path / "longer")]) == 0
+    with neurosim.open_run(tmp_path / "runs" / "4_displays" / "as_in_the_study_1") as done:
+        assert neurosim.loads(done.params, tmp_path).network.model.column.stopTime == 20 * 16

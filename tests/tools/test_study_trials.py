@@ -105,6 +105,7 @@ def test_the_page_has_each_trial_and_nothing_is_done_twice(
         assert said in told
         assert "Traceback" not in told
     assert (tmp_path / "trials.json").read_bytes() == before
-    (tmp_path / "trials.json").write_text("{")
-    assert study_trials.main(arguments) == 2
-    assert "is damaged" in capsys.readouterr().err
+    for text in ("{", "[]", '{"small": {"found": {}}}', '{"small": 3}'):
+        (tmp_path / "trials.json").write_text(text)
+        assert study_trials.main(arguments) == 2
+        assert "is damaged" in capsys.readouterr().err
