@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import shutil
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,7 +19,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 from sklearn.metrics import roc_auc_score
 
 import neurosim
@@ -43,10 +41,6 @@ LEVELS = {"V1": "Face", "P1": "VP1"}
 MADE = [f"{below}{what}" for below in LEVELS.values() for what in ("Error", "Recon")]
 #: The one look that is read out.
 LOOK = (1.0, False)
-#: Radial frequency, in cycles an image, above which whitening lets nothing through.
-CUTOFF = 25.0
-#: Standard deviation of a whitened image, in grey levels around 128.
-CONTRAST = 40.0
 
 
 @dataclass(frozen=True)
@@ -59,18 +53,15 @@ class Trial:
         As for ``--set``.
     first : list of str
         More of them that hold for the first third of the displays.
-    whitened : bool
-        The pictures are whitened.
     """
 
     values: Sequence[str] = ()
     first: Sequence[str] = ()
-    whitened: bool = False
 
     def described(self, displays: int) -> dict[str, Any]:
         """What a page was made of, as a file keeps it."""
         lists = {"values": list(self.values), "first": list(self.first)}
-        return {**lists, "whitened": self.whitened, "displays": displays}
+        return {**lists, "displays": displays}
 
 
 STUDY = "as in the study"
@@ -92,7 +83,8 @@ TRIALS = {
     "pictures with their own contrast": Trial(
         ["Face.normalizeLuminanceFlag=false", "V1.inputScale=0.425"]
     ),
-    "whitened pictures": Trial(whitened=True),
+    "whitened pictures": Trial(["Face.whiteningExponent=1", "Face.whiteningCutoff=0.4"]),
+    "half whitened pictures": Trial(["Face.whiteningExponent=0.5", "Face.whiteningCutoff=0.4"]),
     "one size, not mirrored": Trial(["Face.maxZoom=1", "Face.xFlipEnabled=false"]),
     "P1 does not pull T1": Trial(['P1.feedback="none"']),
     "P1 codes and pulls T1's potential": Trial(['P1.feedback="potential"']),
@@ -175,30 +167,6 @@ def _idle(codes: Any, level: str) -> float:
     return float(np.mean(units.count_nonzero(axis=0) == 0))
 
 
-def whitened(source: Any, output: Path) -> Path:
-    """Copies of labelled images whose spectrum rises as that of natural images falls.
-
-    Each colour by itself is multiplied by ``f exp(-(f / CUTOFF)^4)`` (Olshausen and Field, 1997)
-    and brought to one contrast.
-    """
-    shutil.rmtree(output, ignore_errors=True)
-    for index, (name, label) in enumerate(zip(source.names, source.labels, strict=True)):
-        pixels = source.read(index).astype(float)
-        # Alpha is no colour; the network drops it.
-        pixels = pixels[:, :, : 3 if pixels.shape[2] > 2 else 1]
-        ny, nx, _ = pixels.shape
-        f = np.hypot(np.fft.fftfreq(ny, 1 / ny)[:, None], np.fft.fftfreq(nx, 1 / nx)[None])
-        gain = (f * np.exp(-((f / CUTOFF) ** 4)))[:, :, None]
-        made = np.fft.ifft2(np.fft.fft2(pixels, axes=(0, 1)) * gain, axes=(0, 1)).real
-        made *= CONTRAST / max(float(made.std()), 1e-12)
-        levels = np.clip(np.rint(128 + made), 0, 255).astype(np.uint8)
-        # The number keeps the order, and files of one name apart.
-        copy = output / label / f"{index:06d}_{Path(name).stem}.png"
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(levels[:, :, 0] if levels.shape[2] == 1 else levels).save(copy)
-    return output
-
-
 def page(kept: dict[str, dict], command: str, displays: int) -> str:
     """The page: for each trial what it found, and the deviation where it was made several times."""
     told = (
@@ -214,8 +182,8 @@ def page(kept: dict[str, dict], command: str, displays: int) -> str:
     return trial_page("Trials of the whole network", command, told, MEASURES, rows)
 
 
-def checked(given: argparse.Namespace, folders: dict[str, Path]) -> dict[str, Any]:
-    """Every set of images, opened; raises before hours of learning where something does not do."""
+def check(given: argparse.Namespace, folders: dict[str, Path]) -> None:
+    """Open every set of images; raises before hours of learning where something does not do."""
     network = neurosim.load(given.params).network
     wanted = dict.fromkeys(["Face", "T1", *LEVELS, *LEVELS.values(), *MADE])
     if lacking := [name for name in wanted if name not in network.layers]:
@@ -233,7 +201,6 @@ def checked(given: argparse.Namespace, folders: dict[str, Path]) -> dict[str, An
     check_sets(sets, labels, {name: sources[name].names for name in sets}, given.target)
     if sources["learn"].labels is None:
         raise neurosim.RequestError(f"{folders['learn']}: no names; give a folder per person")
-    return sources
 
 
 def trials(given: argparse.Namespace) -> None:
@@ -252,15 +219,17 @@ def trials(given: argparse.Namespace) -> None:
             f"{file}: has trials of {', '.join(map(str, sorted(others)))} displays, which do not "
             f"stand beside trials of {given.displays}; give that number or another -o"
         )
-    sources: dict[str, Any] = {}
+    checked = False
     for name in given.trial or TRIALS:
         trial = TRIALS[name]
         row = trial_row(kept, name, trial.described(given.displays))
         for seed in range(1, 1 + (given.seeds if name == STUDY else 1)):
             if f"seed {seed}" in row:
                 continue
-            sources = sources or checked(given, folders)
-            row[f"seed {seed}"] = _made(given, name, seed, folders, sources)
+            if not checked:
+                check(given, folders)
+                checked = True
+            row[f"seed {seed}"] = _made(given, name, seed, folders)
             print(f"{name}, seed {seed}: {row[f'seed {seed}']}", flush=True)
             given.output.mkdir(parents=True, exist_ok=True)
             write_trials(file, kept)
@@ -268,16 +237,13 @@ def trials(given: argparse.Namespace) -> None:
 
 
 def _made(
-    given: argparse.Namespace, name: str, seed: int, folders: dict[str, Path], sources: Any
+    given: argparse.Namespace, name: str, seed: int, folders: dict[str, Path]
 ) -> dict[str, float]:
     """One trial with one seed: learned, or gone on with, and measured."""
     trial = TRIALS[name]
     # By their length, for a run that is longer is one that has nothing left to do.
     runs = given.runs / f"{given.displays}_displays"
     run = runs / f"{name.replace(' ', '_').replace(chr(39), '')}_{seed}"
-    if trial.whitened:
-        copies = runs / "whitened"
-        folders = {key: whitened(source, copies / key) for key, source in sources.items()}
     learned(given, trial, seed, folders["learn"], run)
     return measured(run, {key: folders[key] for key in SETS}, given.target, given.threads)
 

@@ -30,7 +30,7 @@ def several_looks(
     if not baselines:
         return found
     # Found on one look at the training images, so that memory does not grow with looks.
-    pixels = study.pixels(study.parts.all[TRAIN])
+    pixels = study.pixels(study.parts.all[TRAIN], plain=True)
     for size in COMPONENTS:
         study.tell(f"baselines: PCA {size}, looks")
         kept = min(size, *pixels.shape)
@@ -51,7 +51,7 @@ def _top(study: Study, part: Part, **how: Any) -> np.ndarray:
 
 def _components(study: Study, space: PCA, part: Part, **how: Any) -> np.ndarray:
     """Principal components of the pixels."""
-    return space.transform(study.pixels(part, **how)).astype(np.float32)
+    return space.transform(study.pixels(part, plain=True, **how)).astype(np.float32)
 
 
 def _looks(study: Study, what: str, target: str, zooms: Sequence[float], seen: Features) -> Readout:
@@ -92,7 +92,7 @@ def simpler(
     parts, found = study.parts.all, {}
     if baselines:
         study.tell("baselines: pixels")
-        pixels = {name: study.pixels(part) for name, part in parts.items()}
+        pixels = {name: study.pixels(part, plain=True) for name, part in parts.items()}
         found["pixels"] = study.read("pixels", target, pixels)
         for size in COMPONENTS:
             study.tell(f"baselines: PCA {size}")

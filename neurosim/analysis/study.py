@@ -89,10 +89,10 @@ class Study:
             whole = found.activity(layer)
         return whole if shown == "name" else whole[part.rows]
 
-    def pixels(self, part: Part, **changes: Any) -> np.ndarray:
-        """Images of a part as the network sees them, float32 (image, pixel)."""
+    def pixels(self, part: Part, plain: bool = False, **changes: Any) -> np.ndarray:
+        """Images of a part as the network sees them, or plain: float32 (image, pixel)."""
         settings = replace(self.settings, **changes)
-        experiment = coding_experiment(self.trained, part.images, settings)
+        experiment = coding_experiment(self.trained, part.images, settings, plain=plain)
         shown = seen(experiment, len(part.images.source), self.image)
         return shown.reshape(len(shown), -1)[part.rows]
 

@@ -13,7 +13,13 @@ import numpy as np
 
 from neurosim.checkpointing import remove_checkpoints, warm_start
 from neurosim.coding.codes import CODES, Codes, codes_folder, read_note, write_note
-from neurosim.coding.network import Settings, check_shown, coding_model, display_steps
+from neurosim.coding.network import (
+    Settings,
+    check_shown,
+    coding_model,
+    display_steps,
+    without_whitening,
+)
 from neurosim.coding.trained import Trained, open_trained
 from neurosim.errors import RequestError, RunFailedError, RunFileError
 from neurosim.experiment import Experiment, loads
@@ -110,13 +116,22 @@ def encode(
 
 
 def coding_experiment(
-    trained: Trained, images: Images, settings: Settings, layers: Sequence[str] = ()
+    trained: Trained,
+    images: Images,
+    settings: Settings,
+    layers: Sequence[str] = (),
+    plain: bool = False,
 ) -> Experiment:
-    """The experiment that codes a set; its feeds show what the network sees."""
+    """The experiment that codes a set; its feeds show what the network sees.
+
+    With ``plain`` they show images as they are, where the network sees them whitened.
+    """
     checkpoint = f"{layout.CHECKPOINT_FOLDER}/{trained.checkpoint.path.name}"
     wanted = tuple(layers) or (top_level(trained.network),)
     model = coding_model(trained.network, settings, wanted, checkpoint, images.path)
     image = model.layers[image_input(trained.network)]
+    if plain:
+        image = without_whitening(image)
     firsts = _firsts(images, settings)
     column = model.column
     if firsts is not None:

@@ -224,3 +224,14 @@ def _showing(spec: LayerSpec, settings: Settings, period: float, path: str) -> L
             "maxZoom": 1.0,
         }
     return spec.replace(**changes)
+
+
+def without_whitening(spec: LayerSpec) -> LayerSpec:
+    """An image layer that shows images as they are.
+
+    They then come without the mean image taken off, for that is one of whitened images.
+    """
+    keys = ("whiteningExponent", "whiteningCutoff")
+    if not any(getattr(spec, key, 0) for key in keys):
+        return spec
+    return spec.replace(**dict.fromkeys(keys, 0.0), subtractMean=False)

@@ -19,8 +19,8 @@ _FIT = tuple(FitSpec.__dataclass_fields__)
 class Viewer:
     """Turns what an image layer holds back into pictures.
 
-    A layer sees pictures minus a mean image, each then normalised; the inverse needs the picture
-    itself, for its brightness and contrast.
+    A layer sees pictures, whitened or not, minus a mean image, each then normalised; the inverse
+    needs the picture itself, for its brightness, its contrast and what whitening took away.
 
     Parameters
     ----------
@@ -47,7 +47,13 @@ class Viewer:
         frames : sequence of int
             Which of its frames.
         """
-        plain = replace(self.fit, normalizeLuminanceFlag=False, inverseFlag=False)
+        plain = replace(
+            self.fit,
+            normalizeLuminanceFlag=False,
+            inverseFlag=False,
+            whiteningExponent=0.0,
+            whiteningCutoff=0.0,
+        )
         shown = np.empty((len(frames), *self.shape), np.float32)
         for row, frame in enumerate(frames):
             raw = source.read(int(frame))
@@ -61,6 +67,12 @@ class Viewer:
         ----------
         values, pictures : array (image, y, x, feature)
         """
+        seen = self.fit.whitened(pictures)
+        made = self._as_bright(values, seen)
+        return pictures + self.fit.coloured(made - seen) if self.fit.whitens else made
+
+    def _as_bright(self, values: np.ndarray, pictures: np.ndarray) -> np.ndarray:
+        """Values plus the mean image, with the brightness and contrast of pictures."""
         if not self.fit.normalizeLuminanceFlag:
             return values + self.mean
         apart = pictures - self.mean

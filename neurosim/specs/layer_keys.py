@@ -253,6 +253,19 @@ class InputKeys(LayerSpec):
     aspectRatioAdjustment: AspectRatio = key("crop", "What to do with excess.", when=_RESIZES)
     interpolationMethod: Interpolation = key("bicubic", "How pixels are resampled.", when=_RESIZES)
     inverseFlag: Flag = key(False, "Turn light into dark.")
+    whiteningExponent: Number = key(
+        0.0,
+        "Multiply gratings of f cycles per pixel by (2 f)^whiteningExponent; 1 flattens the "
+        "spectrum of natural images, 0: not.",
+        ge=0,
+        le=2,
+    )
+    whiteningCutoff: Number = key(
+        0.0,
+        "Multiply them by exp(-(f / whiteningCutoff)^4) as well; 0: not.",
+        unit="cycle/pixel",
+        ge=0,
+    )
     normalizeLuminanceFlag: Flag = key(False, "Normalise each input.")
     normalizeStdDev: Flag = key(
         True,

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from neurosim.errors import RequestError, StimulusError
+from neurosim.stimuli import whiten
 from neurosim.stimuli.kept import keep_mean, load_mean, mean_file
 from neurosim.stimuli.resize import fit_size, rescale, zoomed
 
@@ -23,8 +24,8 @@ _CHOICES = {
 
 @dataclass(frozen=True)
 class FitSpec:
-    """How a frame becomes a layer; names and defaults are PetaVision's keys, but for ``zoom``
-    and ``maxZoom``.
+    """How a frame becomes a layer; names and defaults are PetaVision's keys, but for ``zoom``,
+    ``maxZoom`` and whitening.
 
     Parameters
     ----------
@@ -43,6 +44,9 @@ class FitSpec:
         ``"bicubic"`` or ``"nearestneighbor"``.
     padValue
         Value of what no image covers, after normalisation.
+    whiteningExponent, whiteningCutoff
+        Gratings of ``f`` cycles per pixel are multiplied by ``(2 f)^whiteningExponent
+        exp(-(f / whiteningCutoff)^4)``; 0: not.
     normalizeLuminanceFlag, normalizeStdDev
         Per frame, over the part the image covers: mean 0 and standard deviation 1,
         or (``normalizeStdDev`` false) minimum 0 and maximum 1. A flat frame becomes 0.
@@ -73,6 +77,8 @@ class FitSpec:
     aspectRatioAdjustment: str = "crop"
     interpolationMethod: str = "bicubic"
     padValue: float = 0.0
+    whiteningExponent: float = 0.0
+    whiteningCutoff: float = 0.0
     normalizeLuminanceFlag: bool = False
     normalizeStdDev: bool = True
     inverseFlag: bool = False
@@ -94,9 +100,29 @@ class FitSpec:
         for key in ("jitterChangeInterval", "maxShiftX", "maxShiftY"):
             if getattr(self, key) < 0:
                 raise RequestError(f"{key} = {getattr(self, key)}; it must not be negative")
+        for key in ("whiteningExponent", "whiteningCutoff"):
+            if not getattr(self, key) >= 0:
+                raise RequestError(f"{key} = {getattr(self, key):g}; it must not be negative")
         if not self.maxZoom >= 1:
             raise RequestError(f"maxZoom = {self.maxZoom:g}; it must be at least 1")
         _ = self.anchor
+
+    @property
+    def whitens(self) -> bool:
+        """Whether gratings are multiplied at all."""
+        return self.whiteningExponent > 0 or self.whiteningCutoff > 0
+
+    def whitened(self, pictures: NDArray) -> NDArray[np.floating]:
+        """Pictures ``(..., y, x, feature)`` as the layer sees them before all is normalised."""
+        if not self.whitens:
+            return pictures
+        return whiten.whitened(pictures, self.whiteningExponent, self.whiteningCutoff)
+
+    def coloured(self, pictures: NDArray) -> NDArray[np.floating]:
+        """The inverse of :meth:`whitened`, but for what that all but takes away."""
+        if not self.whitens:
+            return pictures
+        return whiten.coloured(pictures, self.whiteningExponent, self.whiteningCutoff)
 
     @property
     def anchor(self) -> tuple[str, str]:
@@ -198,8 +224,8 @@ def convert_colour(raw: ArrayLike, nf: int) -> NDArray[np.float32]:
 
 def _placed(
     raw: ArrayLike, spec: FitSpec, ny: int, nx: int, nf: int, jitter: Jitter, convert: bool
-) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    """Return the frame in the layer's shape and, per pixel, whether the image covers it."""
+) -> tuple[NDArray[np.floating], NDArray[np.bool_]]:
+    """Return the frame in the layer's shape, whitened, and, per pixel, whether it covers it."""
     image = np.asarray(raw, np.float32)
     if image.ndim == 2:
         image = image[:, :, None]
@@ -223,6 +249,10 @@ def _placed(
                 part = rescale(part, ny, nx, spec.anchor, *how)
             parts.append(fit_size(part, ny, nx, spec.anchor, shift))
         data, region = parts[0], parts[1][:, :, 0] > 0
+    if spec.whitens and region.any():
+        # The rest goes on at the mean, for an edge there would be a grating of its own.
+        filled = np.where(region[:, :, None], data, data[region].mean(axis=0))
+        data = spec.whitened(filled)
     step_y, step_x = (-1 if flip else 1 for flip in (jitter.flip_y, jitter.flip_x))
     return data[::step_y, ::step_x], region[::step_y, ::step_x]
 
@@ -240,7 +270,7 @@ def fit_frame(
 ) -> NDArray[np.float32]:
     """Fit one frame to a layer.
 
-    Order: colour, size and offset, mirroring, mean image, luminance, inverse, pad value.
+    Order: colour, size and offset, whitening, mirroring, mean image, luminance, inverse, pad value.
 
     Parameters
     ----------

@@ -126,6 +126,22 @@ def test_mirrored_images_are_seen_from_right_to_left(trained: Path, images: Path
         )
 
 
+def test_plain_images_are_seen_without_whitening(images: Path, tmp_path: Path) -> None:
+    """As features that are compared with codes; the network itself sees them whitened."""
+    text = params(images, displays=2).replace("autoResize", "whiteningExponent = 1; autoResize")
+    neurosim.run(neurosim.loads(text), tmp_path / "run").close()
+    run, opened = open_trained(tmp_path / "run"), open_images(images)
+    shown, plain = (
+        seen(coding_experiment(run, opened, Settings(), plain=p), 36, "Face") for p in (False, True)
+    )
+    raw = np.stack([opened.source.read(index) for index in range(36)]).astype(float)
+    whitened = FitSpec(whiteningExponent=1).whitened(raw)
+    for found, pictures in ((shown, whitened - whitened.mean(axis=0)), (plain, raw)):
+        apart = pictures - pictures.mean(axis=(1, 2, 3), keepdims=True)
+        expected = apart / apart.std(axis=(1, 2, 3), keepdims=True)
+        np.testing.assert_allclose(found, expected, atol=1e-4)
+
+
 @pytest.mark.parametrize("mirrored", [False, True])
 def test_images_that_jitter_while_learning_are_still_when_coded(mirrored: bool) -> None:
     jitter = (

@@ -27,6 +27,7 @@ from neurosim.plotting.network import boxes_of
 from neurosim.plotting.of_analysis import averaged_units
 from neurosim.plotting.page import Page, Plot, Table, write_page
 from neurosim.plotting.pictures import Viewer
+from neurosim.stimuli.fit import FitSpec
 from tests.analysis.networks import faces, noisy, params, pooled
 from tests.physics.test_held import TEXT as POOLED
 from tests.plotting.conftest import TARGET
@@ -341,13 +342,14 @@ def test_texts_are_escaped(tmp_path: Path) -> None:
     assert Structure(text).words.count(name) == 16
 
 
-def test_a_normalised_picture_is_restored(analysed: Path, rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("whitening", [0.0, 1.0])
+def test_a_normalised_picture_is_restored(whitening: float, rng: np.random.Generator) -> None:
     network = neurosim.loads(
         'HyPerCol "c" = { nx = 8; ny = 8; }; ImageLayer "I" = { nf = 3; inputPath = "x.png"; '
-        "subtractMean = true; normalizeLuminanceFlag = true; };"
+        f"subtractMean = true; normalizeLuminanceFlag = true; whiteningExponent = {whitening}; }};"
     ).network
     mean, pictures = rng.random((8, 8, 3)), rng.random((2, 8, 8, 3))
-    apart = pictures - mean
+    apart = FitSpec(whiteningExponent=whitening).whitened(pictures) - mean
     axes = (1, 2, 3)
     seen = (apart - apart.mean(axes, keepdims=True)) / apart.std(axes, keepdims=True)
     np.testing.assert_allclose(Viewer(network, "I", mean).restored(seen, pictures), pictures)

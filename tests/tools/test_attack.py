@@ -18,6 +18,7 @@ from attack.images import ImageSet, read_images, write_images
 from attack.linear import LinearClassifier
 from attack.luminance import Luminance
 from attack.universal import apply, universal_perturbation
+from neurosim.stimuli.fit import FitSpec
 
 SHAPE = (6, 5, 3)
 
@@ -186,12 +187,14 @@ def test_low_pass_keeps_what_is_flat_and_flattens_a_checkerboard(rng: np.random.
     assert np.all(low_pass(other).pixels == 125)
 
 
+@pytest.mark.parametrize("whitening", [0.0, 0.5])
 @pytest.mark.parametrize("normalize", [True, False])
 def test_the_normalisation_is_differentiated_exactly(
-    normalize: bool, rng: np.random.Generator
+    normalize: bool, whitening: float, rng: np.random.Generator
 ) -> None:
     images, mean = some(rng, 3).pixels.astype(float), rng.random(SHAPE)
-    luminance = Luminance(mean, normalize)
+    fit = FitSpec(whiteningExponent=whitening, whiteningCutoff=whitening / 2)
+    luminance = Luminance(mean, normalize, fit.whitened)
     weights, way = rng.standard_normal((2, *images.shape))
     ahead, behind = (luminance.forward(images + h * way) for h in (1e-3, -1e-3))
     slope = (weights * (ahead - behind)).sum() / 2e-3

@@ -7,47 +7,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 import neurosim
 import study_network
 from study_network import STUDY, Trial
 from tests.analysis.networks import faces, noisy, params, pooled
-
-
-def waves(path: Path, frequencies: tuple[float, ...]) -> None:
-    """A grey picture of waves from left to right, as high as each other."""
-    x = np.arange(64) / 64
-    line = 128 + sum(30 * np.sin(2 * np.pi * f * x) for f in frequencies)
-    path.parent.mkdir(parents=True)
-    Image.fromarray(np.repeat(np.rint(line)[None], 64, 0).astype(np.uint8)).save(path)
-
-
-def test_whitening_follows_its_equation(tmp_path: Path) -> None:
-    waves(tmp_path / "as" / "someone" / "wave.png", (4, 16))
-    stale = tmp_path / "white" / "someone" / "stale.png"
-    waves(stale, (4,))
-    shows = neurosim.loads(params(tmp_path / "as")).feeds()["Face"].source
-    made = study_network.whitened(shows, tmp_path / "white")
-    assert not stale.exists()
-    with Image.open(made / "someone" / "000000_wave.png") as picture:
-        pixels = np.asarray(picture, float)
-    assert pixels.shape == (64, 64)
-    assert pixels.mean() == pytest.approx(128, abs=0.5)
-    assert pixels.std() == pytest.approx(study_network.CONTRAST, rel=0.02)
-    # Alpha is no colour, and does not take part in the contrast.
-    with Image.open(tmp_path / "as" / "someone" / "wave.png") as picture:
-        clear = picture.convert("RGBA")
-    clear.putalpha(Image.linear_gradient("L").resize((64, 64)))
-    (tmp_path / "clear" / "someone").mkdir(parents=True)
-    clear.save(tmp_path / "clear" / "someone" / "wave.png")
-    shows = neurosim.loads(params(tmp_path / "clear")).feeds()["Face"].source
-    study_network.whitened(shows, tmp_path / "white")
-    with Image.open(made / "someone" / "000000_wave.png") as picture:
-        assert np.array_equal(np.asarray(picture), np.repeat(pixels[:, :, None], 3, 2))
-    heights = np.abs(np.fft.rfft(pixels[0]))
-    wanted = (16 / 4) * np.exp((4**4 - 16**4) / study_network.CUTOFF**4)
-    assert heights[16] / heights[4] == pytest.approx(wanted, rel=0.05)
 
 
 @pytest.fixture
@@ -60,7 +24,6 @@ def arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     trials = {
         STUDY: Trial(),
         "a higher threshold first": Trial(first=["V1.VThresh=0.3"]),
-        "whitened": Trial(whitened=True),
     }
     monkeypatch.setattr(study_network, "TRIALS", trials)
     target = sorted(p.name for p in train.iterdir())[0]
@@ -75,7 +38,7 @@ def test_trials_are_learned_measured_and_told(
     arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert study_network.main(arguments) == 0
-    assert len(capsys.readouterr().out.splitlines()) == 4
+    assert len(capsys.readouterr().out.splitlines()) == 3
     kept = json.loads((tmp_path / "page" / "network.json").read_text())
     assert list(kept[STUDY]["found"]) == ["seed 1", "seed 2"]
     for trial in kept.values():

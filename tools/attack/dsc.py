@@ -150,7 +150,7 @@ def _through(
 def _luminance(coder: neurosim.Coder) -> Luminance:
     """The normalisation of the input layer, with its gradient."""
     feed = coder.feed
-    found = Luminance(feed.mean, feed.fit.normalizeLuminanceFlag)
+    found = Luminance(feed.mean, feed.fit.normalizeLuminanceFlag, feed.fit.whitened)
     noise = np.random.default_rng(0).integers(0, 256, (2, *feed.shape[1:])).astype(np.float32)
     if not np.allclose(found.forward(noise), coder.shown(noise / 255), atol=1e-4):
         raise neurosim.RequestError(

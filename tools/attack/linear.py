@@ -79,14 +79,16 @@ class PixelReadout:
         self._weights = (found.weights / found.scale).astype(np.float64)
         self._bias = found.bias - float(self._weights @ found.center) - found.threshold
         feed = neurosim.Coder(run).feed
-        self.luminance = Luminance(feed.mean, feed.fit.normalizeLuminanceFlag)
+        # Readouts of pixels are of images that are not whitened, without the mean image then.
+        mean = None if feed.fit.whitens else feed.mean
+        self.luminance = Luminance(mean, feed.fit.normalizeLuminanceFlag)
 
     def scores(self, images: np.ndarray) -> np.ndarray:
         """Score of each image, float64 ``(image,)``."""
         return self.representation(images) @ self._weights + self._bias
 
     def representation(self, images: np.ndarray) -> np.ndarray:
-        """Pixels as the network sees them, ``(image, value)``."""
+        """Pixels as the network sees them, but not whitened, ``(image, value)``."""
         return self.luminance.forward(images).reshape(len(images), -1)
 
     def gradient(self, images: np.ndarray) -> np.ndarray:

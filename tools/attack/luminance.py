@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
+
+#: Takes images ``(image, y, x, feature)`` to as many of the same size.
+Filter = Callable[[np.ndarray], np.ndarray]
 
 
 class Luminance:
-    """Takes the mean image off and brings each image to mean 0 and standard deviation 1.
+    """Whitens, takes the mean image off and brings to mean 0 and standard deviation 1.
 
-    What ``subtractMean`` and ``normalizeLuminanceFlag`` of an ImageLayer do.
+    What the keys of whitening, ``subtractMean`` and ``normalizeLuminanceFlag`` of an ImageLayer
+    do.
 
     Parameters
     ----------
@@ -16,11 +22,16 @@ class Luminance:
         Mean image ``(y, x, 3)``, in 0 to 1; None takes nothing off.
     normalize : bool
         Whether each image is brought to mean 0 and standard deviation 1 over all its values.
+    whitened : callable, optional
+        A linear filter of images that is its own transpose; none by default.
     """
 
-    def __init__(self, mean: np.ndarray | None, normalize: bool) -> None:
+    def __init__(
+        self, mean: np.ndarray | None, normalize: bool, whitened: Filter | None = None
+    ) -> None:
         self.mean = 0.0 if mean is None else np.asarray(mean, np.float64)
         self.normalize = normalize
+        self._filter: Filter = whitened or (lambda images: images)
 
     def forward(self, images: np.ndarray) -> np.ndarray:
         """Images ``(image, y, x, 3)`` in grey levels as the layer shows them, float64."""
@@ -34,15 +45,16 @@ class Luminance:
         """
         g = np.asarray(gradient, np.float64)
         if not self.normalize:
-            return g / 255
+            return self._filter(g) / 255
         centred, deviation = self._centred(images)
         shown, axes = centred / deviation, (1, 2, 3)
         along = (g * shown).mean(axis=axes, keepdims=True)
-        return (g - g.mean(axis=axes, keepdims=True) - shown * along) / deviation / 255
+        found = (g - g.mean(axis=axes, keepdims=True) - shown * along) / deviation
+        return self._filter(found) / 255
 
     def _centred(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Images less their mean, and the deviation of each; a flat image is 0 over infinity."""
-        unit = np.asarray(images, np.float64) / 255 - self.mean
+        unit = self._filter(np.asarray(images, np.float64) / 255) - self.mean
         if not self.normalize:
             return unit, np.ones((len(unit), 1, 1, 1))
         centred = unit - unit.mean(axis=(1, 2, 3), keepdims=True)
