@@ -153,7 +153,7 @@ class Versions:
         shared = set.intersection(*(set(one.layers) for one in self.codes.values()))
         ways = {n: material.decode(n, found.image_input) for n in material.levels if n in shared}
         guessed = found.estimate.layer if found.estimate else ""
-        first, mean = self.pictures(self.original, images), self.viewer.mean
+        first, viewer = self.pictures(self.original, images), self.viewer
         rows: list[np.ndarray] = []
         names: list[str] = []
         under: list[list[str]] = []
@@ -173,14 +173,15 @@ class Versions:
                 decoded = way(
                     self.codes[name].activity(level)[self.rows_of(name, images)].toarray()
                 )
-                rows.append(same_contrast(decoded, pictures - mean) + mean)
+                made = same_contrast(decoded, viewer.apart(pictures))
+                rows.append(viewer.together(made, pictures))
                 names.append(f"from {level}")
-                under.append(likeness(decoded, first - mean))
+                under.append(likeness(decoded, viewer.apart(first)))
         caption = (
             f"{len(images)} validation images, {min(EACH, len(self.target))} of "
             f"{person(found.target)}, as they are and altered; under each what the codes of levels "
             "stand for, with the mean and the contrast of the picture above. r: correlation of "
-            "the reconstruction with the original picture. "
+            "the reconstruction with the original picture as the network sees it. "
             f"{GUESSED.format(guessed) + ' ' if ways.get(guessed) else ''}Differences to the "
             f"original are enlarged {TIMES} times around grey."
         )

@@ -67,22 +67,26 @@ class Viewer:
         ----------
         values, pictures : array (image, y, x, feature)
         """
-        seen = self.fit.whitened(pictures)
-        made = self._as_bright(values, seen)
-        return pictures + self.fit.coloured(made - seen) if self.fit.whitens else made
-
-    def _as_bright(self, values: np.ndarray, pictures: np.ndarray) -> np.ndarray:
-        """Values plus the mean image, with the brightness and contrast of pictures."""
+        apart = self.apart(pictures)
         if not self.fit.normalizeLuminanceFlag:
-            return values + self.mean
-        apart = pictures - self.mean
+            return self.together(values, pictures)
         if self.fit.normalizeStdDev:
             center = apart.mean(axis=(1, 2, 3), keepdims=True)
             spread = apart.std(axis=(1, 2, 3), keepdims=True)
         else:
             center = apart.min(axis=(1, 2, 3), keepdims=True)
             spread = apart.max(axis=(1, 2, 3), keepdims=True) - center
-        return values * spread + center + self.mean
+        return self.together(values * spread + center, pictures)
+
+    def apart(self, pictures: np.ndarray) -> np.ndarray:
+        """Pictures as the layer sees them before it normalises: whitened, less the mean image."""
+        return self.fit.whitened(pictures) - self.mean
+
+    def together(self, values: np.ndarray, pictures: np.ndarray) -> np.ndarray:
+        """The inverse of :meth:`apart`; what whitening took away is put back from pictures."""
+        if not self.fit.whitens:
+            return values + self.mean
+        return pictures + self.fit.coloured(values - self.apart(pictures))
 
 
 def frames_of(path: str, names: Sequence[str]) -> tuple[FrameSource, list[int]]:
