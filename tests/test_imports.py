@@ -46,7 +46,7 @@ SIBLING_SEAMS = {("simulation", "backends.base")}
 # TensorFlow is at home there alone).
 HOMES = {
     "numpy": ("",),
-    "scipy": ("backends", "record", "data", "coding", "analysis"),
+    "scipy": ("backends", "record", "stimuli", "data", "coding", "analysis"),
     "xarray": ("record", "analysis"),
     "lark": ("paramfile",),
     "pydantic": ("specs",),
