@@ -67,9 +67,9 @@ class Viewer:
         ----------
         values, pictures : array (image, y, x, feature)
         """
-        apart = self.apart(pictures)
         if not self.fit.normalizeLuminanceFlag:
             return self.together(values, pictures)
+        apart = self.apart(pictures)
         if self.fit.normalizeStdDev:
             center = apart.mean(axis=(1, 2, 3), keepdims=True)
             spread = apart.std(axis=(1, 2, 3), keepdims=True)

@@ -265,6 +265,7 @@ class InputKeys(LayerSpec):
         "Multiply them by exp(-(f / whiteningCutoff)^4) as well; 0: not.",
         unit="cycle/pixel",
         ge=0,
+        le=1,
     )
     normalizeLuminanceFlag: Flag = key(False, "Normalise each input.")
     normalizeStdDev: Flag = key(

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from neurosim.errors import RequestError
+from neurosim import loads
+from neurosim.errors import ParamsError, RequestError
 from neurosim.stimuli.fit import FitSpec, Jitter, fit_frame
 
 RETINA = FitSpec(whiteningExponent=1.0, whiteningCutoff=0.25)
@@ -110,3 +111,7 @@ def test_what_cannot_be_is_refused() -> None:
         FitSpec(whiteningExponent=-1)
     with pytest.raises(RequestError, match="whiteningCutoff = -2; it must not be negative"):
         FitSpec(whiteningCutoff=-2)
+    # One in cycles per picture would cut nothing off.
+    layer = 'ImageLayer "I" = { nf = 3; inputPath = "x.png"; whiteningCutoff = 25; };'
+    with pytest.raises(ParamsError, match="whiteningCutoff = 25: must be a number >= 0 and <= 1"):
+        loads('HyPerCol "c" = { nx = 8; ny = 8; };' + layer)
