@@ -51,29 +51,27 @@ class Trial:
     ----------
     values : list of str
         As for ``--set``.
-    first : list of str
-        More of them that hold for the first third of the displays.
+    first : float
+        Times as high as they are then are thresholds for the first third of the displays.
     """
 
     values: Sequence[str] = ()
-    first: Sequence[str] = ()
+    first: float = 1.0
 
-    def described(self, displays: int) -> dict[str, Any]:
+    def described(self, displays: int, everywhere: Sequence[str]) -> dict[str, Any]:
         """What a page was made of, as a file keeps it."""
-        lists = {"values": list(self.values), "first": list(self.first)}
-        return {**lists, "displays": displays}
+        values = {"values": list(self.values), "first": self.first}
+        return {**values, "displays": displays, "everywhere": list(everywhere)}
 
 
-STUDY = "as in the study"
+STUDY = "unchanged"
 TRIALS = {
     STUDY: Trial(),
     "V1 at a third of the rate": Trial(["V1.dWMax=3.3"]),
     "V1 at three times the rate": Trial(["V1.dWMax=30"]),
     "V1 without momentum": Trial(["V1.momentumTimeConstant=0"]),
     "V1's momentum over 100 updates": Trial(["V1.momentumTimeConstant=100"]),
-    "thresholds three times higher for the first third": Trial(
-        first=["V1.VThresh=0.15", "P1.VThresh=0.45", "T1.VThresh=0.3"]
-    ),
+    "thresholds three times higher for the first third": Trial(first=3.0),
     "elements that start without zeros": Trial(
         [f"{level}.sparseFraction=0" for level in ("V1", "T1", "P1")]
     ),
@@ -83,6 +81,7 @@ TRIALS = {
     "pictures with their own contrast": Trial(
         ["Face.normalizeLuminanceFlag=false", "V1.inputScale=0.425"]
     ),
+    "pictures as they are": Trial(["Face.whiteningExponent=0", "Face.whiteningCutoff=0"]),
     "whitened pictures": Trial(["Face.whiteningExponent=1", "Face.whiteningCutoff=0.4"]),
     "half whitened pictures": Trial(["Face.whiteningExponent=0.5", "Face.whiteningCutoff=0.4"]),
     "one size, not mirrored": Trial(["Face.maxZoom=1", "Face.xFlipEnabled=false"]),
@@ -99,15 +98,19 @@ MEASURES = {
 
 def learned(given: argparse.Namespace, trial: Trial, seed: int, train: Path, folder: Path) -> None:
     """Learn a network in a folder, or go on with it."""
-    values = [f"Face.inputPath={train.resolve()}", *trial.values]
+    values = [f"Face.inputPath={train.resolve()}", *given.set, *trial.values]
     network = neurosim.load(given.params, values).network
     period = network.layers["Face"].spec.displayPeriod
     displays = BATCH * given.displays // network.model.column.nbatch
-    if not trial.first:
+    if trial.first == 1:
         _run(given, folder, values, seed, displays * period)
         return
     start, early = folder.with_name(f"{folder.name}_first"), displays // 3
-    _run(given, start, [*values, *trial.first], seed, early * period)
+    raised = [
+        f"{level}.VThresh={trial.first * network.layers[level].spec.VThresh:g}"
+        for level in ("V1", "T1", "P1")
+    ]
+    _run(given, start, [*values, *raised], seed, early * period)
     values.append(f"column.initializeFromCheckpointDir={start.resolve()}")
     # The seed is another, for the pictures of the first part would come again in their order.
     _run(given, folder, values, seed + 1000, (displays - early) * period)
@@ -184,7 +187,7 @@ def page(kept: dict[str, dict], command: str, displays: int) -> str:
 
 def check(given: argparse.Namespace, folders: dict[str, Path]) -> None:
     """Open every set of images; raises before hours of learning where something does not do."""
-    network = neurosim.load(given.params).network
+    network = neurosim.load(given.params, given.set).network
     wanted = dict.fromkeys(["Face", "T1", *LEVELS, *LEVELS.values(), *MADE])
     if lacking := [name for name in wanted if name not in network.layers]:
         raise neurosim.RequestError(
@@ -193,7 +196,7 @@ def check(given: argparse.Namespace, folders: dict[str, Path]) -> None:
         )
     sources = {}
     for name, folder in folders.items():
-        shows = neurosim.load(given.params, [f"Face.inputPath={folder.resolve()}"])
+        shows = neurosim.load(given.params, [f"Face.inputPath={folder.resolve()}", *given.set])
         feed: Any = shows.feeds()["Face"]
         sources[name] = feed.source
     sets = {name: folders[name] for name in SETS}
@@ -222,7 +225,7 @@ def trials(given: argparse.Namespace) -> None:
     checked = False
     for name in given.trial or TRIALS:
         trial = TRIALS[name]
-        row = trial_row(kept, name, trial.described(given.displays))
+        row = trial_row(kept, name, trial.described(given.displays, given.set))
         for seed in range(1, 1 + (given.seeds if name == STUDY else 1)):
             if f"seed {seed}" in row:
                 continue
@@ -254,6 +257,7 @@ def _command(given: argparse.Namespace) -> str:
     for name in ("learn", *SETS):
         folder = getattr(given, name)
         words += [f"--{name}", place(folder)] if folder else []
+    words += [word for value in given.set for word in ("--set", value)]
     words += ["--target", given.target, "--displays", str(given.displays)]
     words += ["--seeds", str(given.seeds), "--runs", place(given.runs)]
     return shlex.join([*words, "-o", place(given.output)])
@@ -264,6 +268,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("params", type=Path, metavar="PARAMS")
     parser.add_argument("--learn", type=Path, metavar="IMAGES", help="to learn from (train)")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="GROUP.KEY=VALUE", help="in every trial"
+    )
     parser.add_argument("--displays", type=int, default=300, help="of 32 pictures (300)")
     parser.add_argument("--seeds", type=int, default=3, help="of the first trial (3)")
     parser.add_argument("--threads", type=int, help="cores to use (all)")

@@ -56,8 +56,8 @@ class Trial:
 
     Attributes
     ----------
-    exponent : float
-        What pooled activity is raised to.
+    exponent, offset : float
+        Of what pooled activity ``p`` becomes: ``(p + offset)^exponent - offset^exponent``.
     centered, scaled : bool
         Each unit less its mean, and over its deviation, on train.
     zoomed : bool
@@ -69,40 +69,43 @@ class Trial:
     """
 
     exponent: float = 0.5
+    offset: float = 0.05
     centered: bool = False
     scaled: bool = False
     zoomed: bool = True
     name: float = 0.25
     elements: int = 96
-    threshold: float = 0.15
+    threshold: float = 0.3
     rate: float = 0.4
     time_constant: float = 100.0
     displays: int = 2400
 
 
-STUDY = Trial()
-TRIALS = {
-    "as in the study": STUDY,
-    "units centred": replace(STUDY, centered=True),
-    "units scaled": replace(STUDY, scaled=True),
-    "units standardised": replace(STUDY, centered=True, scaled=True),
-    "no root": replace(STUDY, exponent=1.0),
-    "cube root": replace(STUDY, exponent=1 / 3),
-    "learned at one size": replace(STUDY, zoomed=False),
-    "64 elements": replace(STUDY, elements=64),
-    "80 elements": replace(STUDY, elements=80),
-    "128 elements": replace(STUDY, elements=128),
-    "256 elements": replace(STUDY, elements=256),
-    "threshold 0.06": replace(STUDY, threshold=0.06),
-    "threshold 0.25": replace(STUDY, threshold=0.25),
-    "momentum over 5 updates": replace(STUDY, time_constant=5.0),
-    "momentum over 50 updates": replace(STUDY, time_constant=50.0),
-    "a rate of 0.12": replace(STUDY, rate=0.12),
-    "a rate of 0.8": replace(STUDY, rate=0.8),
-    "a third as long": replace(STUDY, displays=800),
-    "no name": replace(STUDY, name=0.0),
-    "half the name": replace(STUDY, name=0.125),
-    "twice the name": replace(STUDY, name=0.5),
+#: What may be given of the first trial.
+BASE = ("offset", "threshold")
+#: What each trial changes of it.
+TRIALS: dict[str, dict[str, Any]] = {
+    "unchanged": {},
+    "units centred": {"centered": True},
+    "units scaled": {"scaled": True},
+    "units standardised": {"centered": True, "scaled": True},
+    "no root": {"exponent": 1.0},
+    "square root": {"offset": 0.0},
+    "cube root": {"exponent": 1 / 3, "offset": 0.0},
+    "learned at one size": {"zoomed": False},
+    "64 elements": {"elements": 64},
+    "80 elements": {"elements": 80},
+    "128 elements": {"elements": 128},
+    "256 elements": {"elements": 256},
+    **{f"threshold {high:g}": {"threshold": high} for high in (0.06, 0.15, 0.25, 0.5)},
+    "momentum over 5 updates": {"time_constant": 5.0},
+    "momentum over 50 updates": {"time_constant": 50.0},
+    "a rate of 0.12": {"rate": 0.12},
+    "a rate of 0.8": {"rate": 0.8},
+    "a third as long": {"displays": 800},
+    "no name": {"name": 0.0},
+    "half the name": {"name": 0.125},
+    "twice the name": {"name": 0.5},
 }
 #: What is reported of a trial.
 MEASURES = {
@@ -189,7 +192,10 @@ def pooled(codes: Any, shape: tuple[int, int, int]) -> np.ndarray:
 
 def prepared(sets: dict[str, Shown], trial: Trial) -> dict[str, Shown]:
     """The same as P1 gets to see it: as long, on average over train, as in the study."""
-    raised = {name: x.map(lambda a: a**trial.exponent) for name, x in sets.items()}
+    offset, power = np.float32(trial.offset), np.float32(trial.exponent)
+    raised = {
+        name: x.map(lambda a: (a + offset) ** power - offset**power) for name, x in sets.items()
+    }
     train = raised["train"].looks
     every = np.concatenate([train[look] for look in LOOKS])
     middle = every.mean(0) if trial.centered else np.zeros(every.shape[1], np.float32)
@@ -345,6 +351,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN")
     parser.add_argument("--seeds", type=int, default=1, help="of P1, for each run (1)")
+    for field in BASE:
+        usual = getattr(Trial, field)
+        told = f"of the first trial ({usual:g})"
+        parser.add_argument(f"--{field}", type=float, default=usual, help=told)
     return make_trials(parser, arguments, TRIALS, trials)
 
 
@@ -354,10 +364,11 @@ def trials(given: argparse.Namespace) -> None:
     file = given.output / "trials.json"
     kept = read_trials(file)
     given.output.mkdir(parents=True, exist_ok=True)
+    first = Trial(**{field: getattr(given, field) for field in BASE})
     for run in given.runs:
         sets: dict[str, Shown] = {}
         for name in given.trial or TRIALS:
-            trial = TRIALS[name]
+            trial = replace(first, **TRIALS[name])
             row = trial_row(kept, name, asdict(trial))
             keys = {seed: f"{run.name}, seed {seed}" for seed in range(given.seeds)}
             missing = [seed for seed in keys if keys[seed] not in row]
@@ -377,6 +388,9 @@ def _command(given: argparse.Namespace, folders: dict[str, Path]) -> str:
     words = ["python", "tools/study_trials.py", *(run.name for run in given.runs)]
     for name, folder in folders.items():
         words += [f"--{name}", place(folder)]
+    for field in BASE:
+        if (value := getattr(given, field)) != getattr(Trial, field):
+            words += [f"--{field}", f"{value:g}"]
     return shlex.join([*words, "--target", given.target, "-o", place(given.output)])
 
 

@@ -23,7 +23,7 @@ def arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     (tmp_path / "small.params").write_text(text)
     trials = {
         STUDY: Trial(),
-        "a higher threshold first": Trial(first=["V1.VThresh=0.3"]),
+        "a higher threshold first": Trial(first=3.0),
     }
     monkeypatch.setattr(study_network, "TRIALS", trials)
     target = sorted(p.name for p in train.iterdir())[0]
@@ -31,6 +31,7 @@ def arguments(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
         str(tmp_path / "small.params"), "--train", str(train), "--validation", str(validation),
         "--altered", str(tmp_path / "altered"), "--target", target, "--displays", "3",
         "--seeds", "2", "--runs", str(tmp_path / "runs"), "-o", str(tmp_path / "page"),
+        "--set", "V1.timeConstantTau=12",
     ]  # fmt: skip
 
 
@@ -47,7 +48,7 @@ def test_trials_are_learned_measured_and_told(
             assert all(-0.5 <= value <= 1 for value in row.values()), row
     # What P1 leaves is what its reconstruction lacks of the layer that pools; the error has seen
     # the code of the step before.
-    run, images = tmp_path / "runs" / "3_displays" / "as_in_the_study_1", tmp_path / "validation"
+    run, images = tmp_path / "runs" / "3_displays" / "unchanged_1", tmp_path / "validation"
     with neurosim.encode(run, images, name="again", layers=["VP1", "VP1Recon"]) as codes:
         coded, guess = codes.activity("VP1").toarray(), codes.activity("VP1Recon").toarray()
     left = np.sum((coded - guess) ** 2) / np.sum(coded**2)
@@ -60,6 +61,7 @@ def test_trials_are_learned_measured_and_told(
             network = neurosim.loads(done.params, tmp_path).network
         assert network.model.column.stopTime == steps
         assert network.layers["V1"].spec.VThresh == threshold
+        assert network.layers["V1"].spec.timeConstantTau == 12
     assert network.model.column.initializeFromCheckpointDir == str(start.resolve())
 
     page = (tmp_path / "page" / "network.md").read_text()
@@ -107,5 +109,5 @@ def test_wrong_requests_are_told_in_one_line_before_anything_is_learned(
 
     # With another page they are runs of their own, of that length.
     assert study_network.main([*one, "--displays", "4", "-o", str(tmp_path / "longer")]) == 0
-    with neurosim.open_run(tmp_path / "runs" / "4_displays" / "as_in_the_study_1") as done:
+    with neurosim.open_run(tmp_path / "runs" / "4_displays" / "unchanged_1") as done:
         assert neurosim.loads(done.params, tmp_path).network.model.column.stopTime == 20 * 16

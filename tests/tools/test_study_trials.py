@@ -62,6 +62,16 @@ def test_units_are_standardised_by_train(rng: np.random.Generator) -> None:
     assert np.linalg.norm(ready["train"].looks[LOOKS[0]], axis=1).mean() == pytest.approx(length)
 
 
+@pytest.mark.parametrize(("offset", "power"), [(0.0, 0.5), (300.0, 1.0)])
+def test_a_root_far_below_its_offset_is_a_line(
+    rng: np.random.Generator, offset: float, power: float
+) -> None:
+    shown = {"train": people(rng, 50)}
+    ready = study_trials.prepared(shown, Trial(offset=offset))["train"].looks[LOOKS[0]]
+    ratio = ready / shown["train"].looks[LOOKS[0]] ** power
+    np.testing.assert_allclose(ratio, ratio.mean(), rtol=0.02)
+
+
 def test_every_image_is_shown_before_any_comes_again() -> None:
     drawn = list(study_trials._batches(np.random.default_rng(0), 48, 6))
     counts = np.bincount(np.concatenate(drawn), minlength=48)
@@ -75,11 +85,13 @@ def test_the_page_has_each_trial_and_nothing_is_done_twice(
     validation = faces(tmp_path / "validation", each=8, split="validation")
     noisy(validation, tmp_path / "altered")
     neurosim.run(neurosim.loads(params(train)), tmp_path / "run").close()
-    monkeypatch.setattr(study_trials, "TRIALS", {"small": SMALL, "other": Trial(displays=2)})
+    small = {"elements": 8, "displays": 400, "time_constant": 20.0}
+    monkeypatch.setattr(study_trials, "TRIALS", {"small": small, "other": {"displays": 2}})
     target = sorted(p.name for p in train.iterdir())[0]
     arguments = [
         str(tmp_path / "run"), "--train", str(train), "--validation", str(validation), "--altered",
         str(tmp_path / "altered"), "--target", target, "-o", str(tmp_path), "--seeds", "2",
+        "--threshold", "0.05",
     ]  # fmt: skip
     assert study_trials.main([*arguments, "--trial", "small"]) == 0
     assert capsys.readouterr().out.count("small: run, seed") == 2
@@ -91,6 +103,8 @@ def test_the_page_has_each_trial_and_nothing_is_done_twice(
     (row,) = (line for line in page.splitlines() if line.startswith("| small |"))
     assert f" {mean:.3f} ±" in row
     assert "| other |" in page
+    assert "--threshold 0.05" in page
+    assert {trial["trial"]["threshold"] for trial in kept.values()} == {0.05}
     assert str(tmp_path) not in page
 
     # What was kept stays where something is wrong, and one line says what.
