@@ -93,10 +93,7 @@ TRIALS: dict[str, dict[str, Any]] = {
     "square root": {"offset": 0.0},
     "cube root": {"exponent": 1 / 3, "offset": 0.0},
     "learned at one size": {"zoomed": False},
-    "64 elements": {"elements": 64},
-    "80 elements": {"elements": 80},
-    "128 elements": {"elements": 128},
-    "256 elements": {"elements": 256},
+    **{f"{count} elements": {"elements": count} for count in (64, 80, 128, 256)},
     **{f"threshold {high:g}": {"threshold": high} for high in (0.06, 0.15, 0.25, 0.5)},
     "momentum over 5 updates": {"time_constant": 5.0},
     "momentum over 50 updates": {"time_constant": 50.0},
@@ -363,8 +360,12 @@ def trials(given: argparse.Namespace) -> None:
     folders = {name: getattr(given, name) for name in SETS}
     file = given.output / "trials.json"
     kept = read_trials(file)
-    given.output.mkdir(parents=True, exist_ok=True)
     first = Trial(**{field: getattr(given, field) for field in BASE})
+    if not (0 <= first.offset < np.inf and 0 <= first.threshold < np.inf):
+        raise neurosim.RequestError(
+            f"--offset {first.offset:g} --threshold {first.threshold:g}; both are at least 0"
+        )
+    given.output.mkdir(parents=True, exist_ok=True)
     for run in given.runs:
         sets: dict[str, Shown] = {}
         for name in given.trial or TRIALS:

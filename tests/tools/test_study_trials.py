@@ -113,6 +113,8 @@ def test_the_page_has_each_trial_and_nothing_is_done_twice(
         (["--target", "Nobody", "--seeds", "3"], "0 of 36 images show"),
         (["--altered", str(train), "--seeds", "3"], "its images are not those of"),
         (["--train", str(tmp_path / "none"), "--seeds", "3"], "none"),
+        (["--offset", "-1"], "--offset -1 --threshold 0.05; both are at least 0"),
+        (["--threshold", "nan"], "both are at least 0"),
     ):
         assert study_trials.main([*arguments, *given]) == 2
         told = capsys.readouterr().err
