@@ -134,14 +134,20 @@ def _neurons(found: Analysis) -> Table:
     """The neurons that answer best to the target, on train, and how they do elsewhere."""
     row = found.target_index
     train, other = (found.selectivity[f"{name}-face"] for name in (TRAIN, VALIDATION))
+    looks = found.selectivity.get(f"{VALIDATION}-looks")
+    several = [looks.balanced] if looks is not None else []
     table = light_table(
         f"{found.layer} neurons for {_title(found.target)} (chosen on train, then on validation)",
         left=("neuron",),
-        right=("d' on train", "d'", "ROC area", "threshold alone", "mean to it", "to others"),
+        right=(
+            *("d' on train", "d'", "ROC area", "threshold alone"),
+            *(["all looks"] if several else []),
+            *("mean to it", "to others"),
+        ),
     )
     order = np.argsort(-np.nan_to_num(train.d_prime[row], nan=-np.inf), kind="stable")[:LISTED]
     for unit in order:
-        numbers = (train.d_prime, other.d_prime, other.auc, other.balanced)
+        numbers = (train.d_prime, other.d_prime, other.auc, other.balanced, *several)
         cells = [_number(float(a[row, unit])) for a in (*numbers, other.mean_in, other.mean_out)]
         table.add_row(str(unit), *cells)
     return table

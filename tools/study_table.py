@@ -113,6 +113,11 @@ def looks(analyses: Sequence[Any]) -> list[tuple[str, str, list[float]]]:
         drop = [s[VALIDATION].balanced_tuned - s[name].balanced_tuned for s in scores]
         rows.append((f"{what}: drop, {name}", "at most 0.01", drop))
     rows.append((f"{what}: ROC area", "", [s[VALIDATION].auc for s in scores]))
+    for name in (VALIDATION, *analyses[0].altered):
+        if all(f"{name}-looks" in analysis.selectivity for analysis in analyses):
+            alone = [analysis.of_neuron(f"{name}-looks", "balanced") for analysis in analyses]
+            bound = "at least 0.85" if name == VALIDATION else ""
+            rows.append((f"{what}: best neuron, {name}", bound, alone))
     return rows
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neurosim.analysis.baselines import several_looks, simpler
+from neurosim.analysis.baselines import looks_of, several_looks, simpler
 from neurosim.analysis.completion import complete
 from neurosim.analysis.decode import Decoder
 from neurosim.analysis.estimate import LARGEST, Estimate, fit_estimate
@@ -75,6 +75,7 @@ def analyze(
     readouts = {"top-face": _readout(study, target, mirror)}
     if zooms:
         readouts |= several_looks(study, target, zooms, baselines)
+        tables |= _of_looks(study, zooms)
     if baselines or other is not None:
         readouts |= simpler(study, target, baselines, other)
     shape = trained.network.layers[top].shape
@@ -113,6 +114,19 @@ def _selectivity(study: Study) -> dict[str, Selectivity]:
         code = study.codes(parts.all[name], study.layer, what)
         found[f"{name}-{what}"] = selectivity(code, parts.label(name), count, threshold)
         threshold = found[f"{TRAIN}-face"].threshold
+    return found
+
+
+def _of_looks(study: Study, zooms: Sequence[float]) -> dict[str, Selectivity]:
+    """Tables of the mean code over looks, thresholds chosen on train."""
+    looks = looks_of(zooms)
+    found: dict[str, Selectivity] = {}
+    threshold = None
+    for name, part in study.parts.all.items():
+        code = sum(study.codes(part, study.layer, **look) for look in looks) * (1 / len(looks))
+        count = len(study.parts.classes)
+        found[f"{name}-looks"] = selectivity(code, study.parts.label(name), count, threshold)
+        threshold = found[f"{TRAIN}-looks"].threshold
     return found
 
 

@@ -44,6 +44,12 @@ def several_looks(
     return found
 
 
+def looks_of(zooms: Sequence[float]) -> list[dict[str, Any]]:
+    """Settings of each look: as it is and enlarged by each factor, each also mirrored."""
+    each = [(zoom, turned) for zoom in dict.fromkeys((1.0, *zooms)) for turned in (False, True)]
+    return [{"zoom": zoom, "mirrored": turned} for zoom, turned in each]
+
+
 def _top(study: Study, part: Part, **how: Any) -> np.ndarray:
     """The activity of the layer that is analysed."""
     return study.codes(part, study.layer, **how).toarray()
@@ -56,10 +62,10 @@ def _components(study: Study, space: PCA, part: Part, **how: Any) -> np.ndarray:
 
 def _looks(study: Study, what: str, target: str, zooms: Sequence[float], seen: Features) -> Readout:
     """Fitted on every look at a training image by itself, judged by the mean over looks."""
-    looks = [(z, turned) for z in dict.fromkeys((1.0, *zooms)) for turned in (False, True)]
+    looks = looks_of(zooms)
     features: dict[str, np.ndarray] = {}
     for name, part in study.parts.all.items():
-        each = [seen(part, zoom=zoom, mirrored=turned) for zoom, turned in looks]
+        each = [seen(part, **look) for look in looks]
         features[name] = np.mean(each, axis=0)
         if name == TRAIN:
             judged, features[TRAIN] = features[TRAIN], np.concatenate(each)

@@ -263,7 +263,8 @@ class Analysis:
         ``train``, ``validation`` and each altered set by its folder's name.
     selectivity : dict of str to Selectivity
         By codes, a set, a dash and what was shown: ``train-face``, ``validation-face``, each
-        altered set as a face alone, and, where there are names, ``validation-both``.
+        altered set as a face alone, and, where there are names, ``validation-both``; where several
+        looks were asked for, ``train-looks`` and so on, of the mean code over looks at faces alone.
     activity : dict of str to ndarray
         By codes: float32 (image,), the activity of ``neuron`` in each image. ``train-name`` is
         (class,), in the order of ``classes``: names alone are coded once each.

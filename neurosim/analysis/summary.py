@@ -23,6 +23,8 @@ def main_figures(found: Analysis) -> dict[str, float]:
         "neuron: threshold alone": found.of_neuron(face, "balanced"),
         "neuron: ROC area": found.of_neuron(face, "auc"),
     }
+    if (looks := f"{VALIDATION}-looks") in found.selectivity:
+        figures["neuron, looks: threshold alone"] = found.of_neuron(looks, "balanced")
     for kind in found.readouts.values():
         for name, score in kind.scores.items():
             figures[f"{kind.features} + SVM: balanced accuracy, {name}"] = score.balanced_tuned

@@ -13,7 +13,7 @@ which learns and delivers nothing.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from neurosim.errors import ParamsError
 from neurosim.paramfile.geometry import Field, Fields, number
@@ -94,6 +94,24 @@ class _Expander:
                 f"{spec.name}Cost",
                 targetLayer=spec.name,
                 energyProbe=spec.energy,
+            )
+        if spec.selfInhibition:
+            self._self_inhibition(group, spec)
+
+    def _self_inhibition(self, group: Group, spec: SparseCoding) -> None:
+        """Let each neuron inhibit itself, at its price in the energy."""
+        place = group.entries["selfInhibition"]
+        own = replace(group, entries={"scale": place, "coefficient": place})
+        self._wire(own, "RescaleConn", spec.name, spec.name, 1, scale=spec.selfInhibition)
+        if spec.energy is not None:
+            self._add(
+                own,
+                "L2NormProbe",
+                f"{spec.name}SquareCost",
+                targetLayer=spec.name,
+                energyProbe=spec.energy,
+                coefficient=spec.selfInhibition / 2,
+                exponent=2.0,
             )
 
     def _layer(self, group: Group, spec: SparseCoding, own: Field) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -133,17 +134,34 @@ def coefficient(network: Network, spec: Any) -> float:
 
 
 def _costs(network: Network, specs: list[Any]) -> list[str]:
-    """Layers whose activity costs its threshold in a sum of squared errors; else none."""
-    squares = [s for s in specs if type(s).__name__ == "L2NormProbe"]
-    if any((s.exponent, coefficient(network, s)) != (2.0, 0.5) for s in squares):
-        return []
-    costs = [s for s in specs if NORMS.get(type(s).__name__) == "l1"]
-    targets: list[Any] = [network.layers[s.targetLayer].spec for s in costs]
-    return [
-        target.name
-        for s, target in zip(costs, targets, strict=True)
-        if coefficient(network, s) == getattr(target, "VThresh", None)
+    """Layers whose activity costs in a sum of squared errors what they descend; else none.
+
+    That is their threshold, and half of what a neuron inhibits itself by.
+    """
+    of: dict[str, Any] = {s.targetLayer: network.layers[s.targetLayer].spec for s in specs}
+    prices = [s for s in specs if NORMS.get(type(s).__name__) == "l1"]
+    costs = [
+        s.targetLayer
+        for s in prices
+        if coefficient(network, s) == getattr(of[s.targetLayer], "VThresh", None)
     ]
+    squares = [s for s in specs if type(s).__name__ == "L2NormProbe"]
+    if any(s.exponent != 2.0 for s in squares):
+        return []
+    weights = {s.targetLayer: coefficient(network, s) for s in squares}
+    if any(weight != 0.5 for name, weight in weights.items() if name not in costs):
+        return []
+    return [n for n in costs if 2 * weights.get(n, 0.0) == _self_inhibition(network, n)]
+
+
+def _self_inhibition(network: Network, layer: str) -> float:
+    """What each neuron inhibits itself by, per activity; NaN where it cannot be told."""
+    total = 0.0
+    for node in network.incoming(layer):
+        if node.pre == layer:
+            plain = type(node.spec).__name__ == "RescaleConn" and node.spec.channelCode == 1
+            total += node.spec.scale if plain else math.nan
+    return total
 
 
 def _energy_sum(table: BufferTable, spec: Any, after: list[Operator]) -> str:

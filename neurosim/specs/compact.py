@@ -65,6 +65,12 @@ class SparseCoding(Spec):
         "Add the own activity back to the drive.",
         when=When("layerKind", ("HyPerLCALayer", "MomentumLCALayer")),
     )
+    selfInhibition: Number = key(
+        0.0,
+        "Inhibition of each neuron by itself, in its activity; half of it times the square of the "
+        "activity is added to the energy (an elastic net).",
+        ge=0,
+    )
     LCAMomentumRate: Number = key(
         0.0, "Momentum of the potential.", when=When("layerKind", ("MomentumLCALayer",))
     )

@@ -124,6 +124,10 @@ def test_several_looks_decide_by_their_mean(run: Path, found: Analysis) -> None:
     assert all(np.abs(one - codes[0]).max() > 0.01 for one in codes[1:])
     decision = ((np.mean(codes, axis=0) - looks.center) / looks.scale) @ looks.weights + looks.bias
     assert np.allclose(decision, looks.scores["noisy"].decision, atol=1e-4)
+    activity = np.mean(codes, axis=0)[:, found.neuron]
+    said = activity >= found.of_neuron("train-looks", "threshold")
+    share = balanced_accuracy_score(found.sets["noisy"].target, said)
+    assert found.of_neuron("noisy-looks", "balanced") == pytest.approx(share, abs=1e-6)
 
 
 def test_zooms_that_show_nothing_are_refused(run: Path, sets: Path, call: Call) -> None:

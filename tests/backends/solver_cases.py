@@ -35,6 +35,15 @@ def one_level(lower: str = "X", name: str = "V", **keys: Any) -> tuple[str, ...]
     )  # fmt: skip
 
 
+def self_inhibition(strength: float, name: str = "V", energy: str = "VEnergy") -> tuple[str, ...]:
+    """Each unit inhibits itself, and its activity costs by its square."""
+    return (
+        join("RescaleConn", f"{name}To{name}", 1, scale=strength),
+        group("L2NormProbe", f"{name}Square", targetLayer=name, exponent=2,
+              coefficient=strength / 2, energyProbe=energy),
+    )  # fmt: skip
+
+
 def two_levels(feedback: str) -> tuple[str, ...]:
     """A second solver codes the activity or the potential of the first, and pulls it."""
     potential = feedback == "potential"
@@ -58,6 +67,7 @@ SOLVER_CASES: dict[str, tuple[str, ...]] = {
     "solver that starts from a code, while the dictionary learns": one_level(
         InitVType="UniformRandomV", minV=-0.2, maxV=0.5, learning=LEARNS
     ),
+    "solver whose units inhibit themselves": (*one_level(), *self_inhibition(0.7)),
     "solver that is reset": (
         group("PvpLayer", "Clock", nf=3, inputPath="frames.pvp", displayPeriod=8),
         code("Start", **HALF),
