@@ -22,7 +22,8 @@ import numpy as np
 from sklearn.metrics import roc_auc_score
 
 import neurosim
-from study_trials import BATCH, Shown, check_sets, neuron, read_out
+from study_trials import BATCH, neuron, read_out
+from trial_looks import Shown, check_sets
 from trial_pages import (
     SETS,
     make_trials,

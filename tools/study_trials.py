@@ -27,6 +27,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 import neurosim
+from trial_looks import FOLDS, LOOKS, Shown, shown
 from trial_pages import (
     SETS,
     make_trials,
@@ -39,13 +40,8 @@ from trial_pages import (
     write_trials,
 )
 
-#: Each image as it is, a tenth smaller and a tenth larger, each also mirrored.
-LOOKS = [(zoom, mirrored) for zoom in (1.0, 0.9, 1.1) for mirrored in (False, True)]
-#: The level whose activity is pooled, and positions on each side of a cell.
-LAYER, CELL = "V1", 4
 BATCH = 32
 COST = 1e-3
-FOLDS = 5
 #: Iterations of the solver while P1 learns, and for the codes that are read out.
 STEPS = {"learning": 60, "coding": 150}
 
@@ -64,25 +60,26 @@ class Trial:
         Learn from all looks, not from those at the image's own size only.
     name : float
         Length of the code of a name, in lengths of the code of a face.
-    elements, threshold, rate, time_constant, displays
-        Of P1 and its learning rule.
+    elements, threshold, inhibition, rate, time_constant, displays
+        Of P1 and its learning rule; inhibition is of each element by itself.
     """
 
     exponent: float = 0.5
-    offset: float = 0.05
+    offset: float = 0.0
     centered: bool = False
     scaled: bool = False
     zoomed: bool = True
     name: float = 0.25
-    elements: int = 96
-    threshold: float = 0.3
+    elements: int = 256
+    threshold: float = 0.4
+    inhibition: float = 1.0
     rate: float = 0.4
     time_constant: float = 100.0
     displays: int = 2400
 
 
 #: What may be given of the first trial.
-BASE = ("offset", "threshold")
+BASE = ("offset", "threshold", "inhibition", "elements")
 #: What each trial changes of it.
 TRIALS: dict[str, dict[str, Any]] = {
     "unchanged": {},
@@ -90,11 +87,13 @@ TRIALS: dict[str, dict[str, Any]] = {
     "units scaled": {"scaled": True},
     "units standardised": {"centered": True, "scaled": True},
     "no root": {"exponent": 1.0},
+    "softened root": {"offset": 0.05},
     "square root": {"offset": 0.0},
     "cube root": {"exponent": 1 / 3, "offset": 0.0},
     "learned at one size": {"zoomed": False},
-    **{f"{count} elements": {"elements": count} for count in (64, 80, 128, 256)},
-    **{f"threshold {high:g}": {"threshold": high} for high in (0.06, 0.15, 0.25, 0.5)},
+    **{f"{count} elements": {"elements": count} for count in (64, 80, 96, 128, 256, 512)},
+    **{f"threshold {high:g}": {"threshold": high} for high in (0.06, 0.15, 0.25, 0.3, 0.5)},
+    **{f"inhibition of itself {own:g}": {"inhibition": own} for own in (0.0, 0.3, 2.0)},
     "momentum over 5 updates": {"time_constant": 5.0},
     "momentum over 50 updates": {"time_constant": 50.0},
     "a rate of 0.12": {"rate": 0.12},
@@ -109,82 +108,6 @@ MEASURES = {
     "roc": "ROC area, 6 looks", "roc_altered": "attacked", "balanced": "balanced accuracy",
     "drop": "drop", "distance": "distance", "neuron": "neuron", "active": "active",
 }  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Shown:
-    """What the layer under P1 shows.
-
-    Attributes
-    ----------
-    looks : dict of (float, bool) to ndarray
-        By zoom and whether mirrored: float32 (image, unit).
-    target : ndarray
-        bool (image,).
-    """
-
-    looks: dict[tuple[float, bool], np.ndarray]
-    target: np.ndarray
-
-    def map(self, change: Callable[[np.ndarray], np.ndarray]) -> Shown:
-        """The same after a change of each look."""
-        return replace(self, looks={look: change(x) for look, x in self.looks.items()})
-
-
-def shown(run: Path, sets: dict[str, Path], target: str) -> dict[str, Shown]:
-    """Every look at every set; coded where ``analyze --baselines --zoom`` did not do it."""
-    found, shows, names = {}, {}, {}
-    for name, folder in sets.items():
-        looks: dict[tuple[float, bool], np.ndarray] = {}
-        labels = None
-        for zoom, mirrored in LOOKS:
-            own = folder.name + (f"_zoom{zoom:g}" if zoom != 1 else "")
-            own += "_mirrored" if mirrored else ""
-            settings = neurosim.Settings(zoom=zoom, mirrored=mirrored)
-            with neurosim.encode(run, folder, name=own, layers=[LAYER], settings=settings) as codes:
-                looks[zoom, mirrored] = pooled(codes.activity(LAYER), codes.shape(LAYER))
-                labels, names[name] = codes.labels, list(codes.names)
-        shows[name] = list(labels or [])
-        found[name] = Shown(looks, np.array(labels) == target)
-    check_sets(sets, shows, names, target)
-    return found
-
-
-def check_sets(
-    folders: dict[str, Path],
-    labels: dict[str, list[str]],
-    names: dict[str, list[str]],
-    target: str,
-) -> None:
-    """Raise where images do not do for trials: labels and files of each set."""
-    for name, folder in folders.items():
-        shown = sum(label == target for label in labels[name])
-        if not FOLDS <= shown <= len(labels[name]) - FOLDS:
-            raise neurosim.RequestError(
-                f"{folder}: {shown} of {len(labels[name])} images show "
-                f'"{target}"; trials need {FOLDS} of it and {FOLDS} others: give another --target'
-            )
-    altered, validation = ([Path(n).stem for n in names[k]] for k in ("altered", "validation"))
-    if altered != validation:
-        raise neurosim.RequestError(
-            f"{folders['altered']}: its images are not those of {folders['validation']}, by file "
-            "name"
-        )
-
-
-def pooled(codes: Any, shape: tuple[int, int, int]) -> np.ndarray:
-    """Activity summed over cells of positions, float32 (image, unit); a few images at a time."""
-    ny, nx, nf = shape
-    if ny % CELL or nx % CELL:
-        raise neurosim.RequestError(
-            f"{LAYER} has {ny} x {nx} positions; trials pool cells of {CELL} x {CELL}"
-        )
-    parts = []
-    for first in range(0, codes.shape[0], 256):
-        dense = codes[first : first + 256].toarray()
-        cells = dense.reshape(len(dense), ny // CELL, CELL, nx // CELL, CELL, nf)
-        parts.append(cells.sum((2, 4)).reshape(len(dense), -1))
-    return np.concatenate(parts).astype(np.float32)
 
 
 def prepared(sets: dict[str, Shown], trial: Trial) -> dict[str, Shown]:
@@ -208,14 +131,15 @@ def _length(inputs: np.ndarray) -> float:
     return float(np.linalg.norm(inputs, axis=1).mean())
 
 
-def code(inputs: np.ndarray, atoms: np.ndarray, threshold: float, steps: int) -> np.ndarray:
+def code(inputs: np.ndarray, atoms: np.ndarray, trial: Trial, steps: int) -> np.ndarray:
     """Nonnegative sparse codes by accelerated proximal gradient; (image, element)."""
-    gram, drive = atoms @ atoms.T, inputs @ atoms.T
+    own = np.float32(trial.inhibition) * np.eye(len(atoms), dtype=atoms.dtype)
+    gram, drive = atoms @ atoms.T + own, inputs @ atoms.T
     step = 1 / np.linalg.eigvalsh(gram)[-1]
     found = ahead = np.zeros_like(drive)
     pace = 1.0
     for _ in range(steps):
-        new = np.maximum(ahead - step * (ahead @ gram - drive + threshold), 0)
+        new = np.maximum(ahead - step * (ahead @ gram - drive + trial.threshold), 0)
         following = (1 + np.sqrt(1 + 4 * pace**2)) / 2
         ahead = new + np.float32((pace - 1) / following) * (new - found)
         found, pace = new, following
@@ -238,7 +162,7 @@ def learned(train: Shown, trial: Trial, seed: int) -> np.ndarray:
     for chosen in _batches(rng, images, trial.displays):
         which = rng.integers(len(looks), size=BATCH)
         inputs = np.hstack([stacked[which, chosen], names[chosen]])
-        codes = code(inputs, atoms, trial.threshold, STEPS["learning"])
+        codes = code(inputs, atoms, trial, STEPS["learning"])
         times = np.maximum(np.count_nonzero(codes, axis=0), 1)[:, None]
         new = trial.rate * codes.T @ (inputs - codes @ atoms) / times
         change = kept * change + (1 - kept) * new.astype(np.float32)
@@ -265,8 +189,7 @@ def _batches(rng: np.random.Generator, images: int, displays: int) -> Iterator[n
 def measured(sets: dict[str, Shown], atoms: np.ndarray, trial: Trial) -> dict[str, float]:
     """What a dictionary is worth; everything is chosen on train."""
     coded = {
-        name: x.map(lambda a: code(a, atoms, trial.threshold, STEPS["coding"]))
-        for name, x in sets.items()
+        name: x.map(lambda a: code(a, atoms, trial, STEPS["coding"])) for name, x in sets.items()
     }
     train, validation, altered, *_ = coded.values()
     decisions, threshold = read_out(train, [validation, altered])
@@ -351,8 +274,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for field in BASE:
         usual = getattr(Trial, field)
         told = f"of the first trial ({usual:g})"
-        parser.add_argument(f"--{field}", type=float, default=usual, help=told)
+        parser.add_argument(f"--{field}", type=type(usual), default=usual, help=told)
     return make_trials(parser, arguments, TRIALS, trials)
+
+
+def check(trial: Trial) -> None:
+    """Raise where a number does not do."""
+    for field in BASE:
+        value, least = getattr(trial, field), 1 if field == "elements" else 0
+        if not least <= value < np.inf:
+            raise neurosim.RequestError(f"--{field} {value:g}; it must be {least} or more")
 
 
 def trials(given: argparse.Namespace) -> None:
@@ -361,10 +292,7 @@ def trials(given: argparse.Namespace) -> None:
     file = given.output / "trials.json"
     kept = read_trials(file)
     first = Trial(**{field: getattr(given, field) for field in BASE})
-    if not (0 <= first.offset < np.inf and 0 <= first.threshold < np.inf):
-        raise neurosim.RequestError(
-            f"--offset {first.offset:g} --threshold {first.threshold:g}; both are at least 0"
-        )
+    check(first)
     given.output.mkdir(parents=True, exist_ok=True)
     for run in given.runs:
         sets: dict[str, Shown] = {}

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from neurosim.analysis.results import Readout, Score, write_analysis
+from neurosim.analysis.results import ImageSet, Readout, Score, write_analysis
 from tests.analysis.test_results import some
 
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "study_table.py"
@@ -24,8 +24,16 @@ def study_table(*arguments: object) -> subprocess.CompletedProcess[str]:
     )  # fmt: skip
 
 
-def scored(balanced: float, rng: np.random.Generator) -> Score:
-    return replace(Score(*rng.random(9).tolist(), np.zeros(2)), balanced_tuned=balanced)
+def scored(balanced: float, rng: np.random.Generator, *decision: float) -> Score:
+    numbers = rng.random(9).tolist()
+    return replace(Score(*numbers, np.array(decision, np.float32)), balanced_tuned=balanced)
+
+
+def shown(kind: str, reference: str = "") -> ImageSet:
+    """Two images, the second of the target; altered ones in another order."""
+    names, each = [f"ann/1.{kind}", f"bé/1.{kind}"], np.array([0, 1])
+    order = -1 if reference else 1
+    return ImageSet(kind, names[::order], each[::order], each[::order] > 0, reference)
 
 
 @pytest.fixture
@@ -33,9 +41,10 @@ def runs(tmp_path: Path, rng: np.random.Generator) -> list[Path]:
     folders = []
     for seed, (plain, noisy) in enumerate([(0.9, 0.875), (0.8, 0.75)]):
         found = some(rng)
-        scores = {"validation": scored(plain, rng), "noisy": scored(noisy, rng)}
+        # At the threshold of -0.5 the target is missed once it is altered.
+        scores = {"validation": scored(plain, rng, -1, 1), "noisy": scored(noisy, rng, -0.6, -1)}
         readout = Readout("P1", 0.1, -0.5, 0.9, *rng.random((3, 3)), 0.25, scores)
-        sets = found.sets | {"validation": found.sets["train"]}
+        sets = found.sets | {"validation": shown("png"), "noisy": shown("jpg", "validation")}
         folder = tmp_path / f"seed{seed}"
         folder.mkdir()
         done = replace(found.completion, balanced=plain - 0.5)
@@ -56,6 +65,11 @@ def test_drops_and_means_are_those_of_the_runs(runs: list[Path], tmp_path: Path)
     text = (out / "results.md").read_text()
     assert "| balanced accuracy | at least 0.95 | 0.900, 0.800 | 0.850 | 0.071 |" in text
     assert "| drop, noisy | at most 0.01 | 0.025, 0.050 | 0.038 | 0.018 |" in text
+    (row,) = (line for line in text.splitlines() if line.startswith("| P1 | 0.900 ("))
+    lost, interval = row.split(" | ")[3].split(" (")
+    low, high = (float(end) for end in interval.rstrip(")").split(" to "))
+    # One image of each kind says little.
+    assert lost == "0.500" and -0.6 < low < 0.1 and 0.5 < high < 1
     assert "nearest of 2 names is right, mean over people |  | 0.400, 0.300 | 0.350 |" in text
     assert str(tmp_path) not in text
     # Photographs are not copied.

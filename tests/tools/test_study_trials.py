@@ -10,17 +10,19 @@ import pytest
 
 import neurosim
 import study_trials
-from study_trials import LOOKS, Shown, Trial
+from study_trials import Trial
 from tests.analysis.networks import faces, noisy, params
+from trial_looks import LOOKS, Shown
 
-SMALL = Trial(elements=8, displays=400, threshold=0.05, time_constant=20.0)
+SMALL = Trial(elements=8, displays=400, threshold=0.05, inhibition=0.0, time_constant=20.0)
 
 
-def test_a_code_is_a_nonnegative_lasso_solution(rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("own", [0.0, 0.7])
+def test_a_code_is_a_nonnegative_elastic_net(rng: np.random.Generator, own: float) -> None:
     atoms = study_trials._unit(rng.normal(size=(20, 30)))
     inputs = rng.normal(size=(5, 30))
-    found = study_trials.code(inputs, atoms, 0.3, 2000)
-    drive = (inputs - found @ atoms) @ atoms.T
+    found = study_trials.code(inputs, atoms, Trial(threshold=0.3, inhibition=own), 2000)
+    drive = (inputs - found @ atoms) @ atoms.T - own * found
     assert 0.1 < np.mean(found > 0) < 0.9
     np.testing.assert_allclose(drive[found > 0], 0.3, atol=1e-6)
     assert np.all(drive[found == 0] <= 0.3 + 1e-6)
@@ -85,13 +87,13 @@ def test_the_page_has_each_trial_and_nothing_is_done_twice(
     validation = faces(tmp_path / "validation", each=8, split="validation")
     noisy(validation, tmp_path / "altered")
     neurosim.run(neurosim.loads(params(train)), tmp_path / "run").close()
-    small = {"elements": 8, "displays": 400, "time_constant": 20.0}
+    small = {"displays": 400, "time_constant": 20.0}
     monkeypatch.setattr(study_trials, "TRIALS", {"small": small, "other": {"displays": 2}})
     target = sorted(p.name for p in train.iterdir())[0]
     arguments = [
         str(tmp_path / "run"), "--train", str(train), "--validation", str(validation), "--altered",
         str(tmp_path / "altered"), "--target", target, "-o", str(tmp_path), "--seeds", "2",
-        "--threshold", "0.05",
+        "--threshold", "0.05", "--inhibition", "0", "--elements", "8",
     ]  # fmt: skip
     assert study_trials.main([*arguments, "--trial", "small"]) == 0
     assert capsys.readouterr().out.count("small: run, seed") == 2
@@ -103,7 +105,7 @@ def test_the_page_has_each_trial_and_nothing_is_done_twice(
     (row,) = (line for line in page.splitlines() if line.startswith("| small |"))
     assert f" {mean:.3f} ±" in row
     assert "| other |" in page
-    assert "--threshold 0.05" in page
+    assert "--threshold 0.05 --inhibition 0 --elements 8" in page
     assert {trial["trial"]["threshold"] for trial in kept.values()} == {0.05}
     assert str(tmp_path) not in page
 
@@ -113,8 +115,9 @@ def test_the_page_has_each_trial_and_nothing_is_done_twice(
         (["--target", "Nobody", "--seeds", "3"], "0 of 36 images show"),
         (["--altered", str(train), "--seeds", "3"], "its images are not those of"),
         (["--train", str(tmp_path / "none"), "--seeds", "3"], "none"),
-        (["--offset", "-1"], "--offset -1 --threshold 0.05; both are at least 0"),
-        (["--threshold", "nan"], "both are at least 0"),
+        (["--offset", "-1"], "--offset -1; it must be 0 or more"),
+        (["--threshold", "nan"], "--threshold nan; it must be 0 or more"),
+        (["--elements", "0"], "--elements 0; it must be 1 or more"),
     ):
         assert study_trials.main([*arguments, *given]) == 2
         told = capsys.readouterr().err
