@@ -138,12 +138,11 @@ def _costs(network: Network, specs: list[Any]) -> list[str]:
 
     That is their threshold, and half of what a neuron inhibits itself by.
     """
-    of: dict[str, Any] = {s.targetLayer: network.layers[s.targetLayer].spec for s in specs}
     prices = [s for s in specs if NORMS.get(type(s).__name__) == "l1"]
     costs = [
         s.targetLayer
         for s in prices
-        if coefficient(network, s) == getattr(of[s.targetLayer], "VThresh", None)
+        if coefficient(network, s) == getattr(network.layers[s.targetLayer].spec, "VThresh", None)
     ]
     squares = [s for s in specs if type(s).__name__ == "L2NormProbe"]
     if any(s.exponent != 2.0 for s in squares):
