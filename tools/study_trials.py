@@ -278,6 +278,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return make_trials(parser, arguments, TRIALS, trials)
 
 
+def changing(first: Trial) -> list[str]:
+    """The trials that are not the first one under another name."""
+    return [name for name, to in TRIALS.items() if not to or replace(first, **to) != first]
+
+
 def check(trial: Trial) -> None:
     """Raise where a number does not do."""
     for field in BASE:
@@ -296,7 +301,7 @@ def trials(given: argparse.Namespace) -> None:
     given.output.mkdir(parents=True, exist_ok=True)
     for run in given.runs:
         sets: dict[str, Shown] = {}
-        for name in given.trial or TRIALS:
+        for name in given.trial or changing(first):
             trial = replace(first, **TRIALS[name])
             row = trial_row(kept, name, asdict(trial))
             keys = {seed: f"{run.name}, seed {seed}" for seed in range(given.seeds)}

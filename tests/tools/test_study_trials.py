@@ -74,6 +74,12 @@ def test_a_root_far_below_its_offset_is_a_line(
     np.testing.assert_allclose(ratio, ratio.mean(), rtol=0.02)
 
 
+def test_what_the_first_trial_is_already_is_not_done_again() -> None:
+    names = study_trials.changing(Trial(elements=96, offset=0.05))
+    assert {"unchanged", "square root", "256 elements"} <= set(names)
+    assert not {"softened root", "96 elements"} & set(names)
+
+
 def test_every_image_is_shown_before_any_comes_again() -> None:
     drawn = list(study_trials._batches(np.random.default_rng(0), 48, 6))
     counts = np.bincount(np.concatenate(drawn), minlength=48)
