@@ -137,8 +137,10 @@ def drop(found: Any, readout: Any, name: str) -> tuple[float, float, float]:
     some others would have.
     """
     original, altered = found.sets[VALIDATION], found.sets[name]
-    place = {Path(shown).with_suffix(""): k for k, shown in enumerate(original.names)}
-    match = [place[Path(shown).with_suffix("")] for shown in altered.names]
+    # As the analysis has matched them: by name in the folder, else by the name of the file.
+    files = {Path(shown).name: k for k, shown in enumerate(original.names)}
+    place = files | {shown: k for k, shown in enumerate(original.names)}
+    match = [place.get(shown, files[Path(shown).name]) for shown in altered.names]
     right = [
         (readout.scores[images].decision >= np.float32(readout.threshold)) == truth
         for images, truth in ((VALIDATION, original.target), (name, altered.target))

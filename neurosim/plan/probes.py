@@ -145,12 +145,16 @@ def _costs(network: Network, specs: list[Any]) -> list[str]:
         if coefficient(network, s) == getattr(network.layers[s.targetLayer].spec, "VThresh", None)
     ]
     squares = [s for s in specs if type(s).__name__ == "L2NormProbe"]
-    if any(s.exponent != 2.0 for s in squares):
+    errors = [s for s in squares if s.targetLayer not in costs]
+    if any(s.exponent != 2.0 for s in squares) or any(
+        coefficient(network, s) != 0.5 for s in errors
+    ):
         return []
-    weights = {s.targetLayer: coefficient(network, s) for s in squares}
-    if any(weight != 0.5 for name, weight in weights.items() if name not in costs):
-        return []
-    return [n for n in costs if 2 * weights.get(n, 0.0) == _self_inhibition(network, n)]
+    weights = dict.fromkeys(costs, 0.0)
+    for s in squares:
+        if s.targetLayer in weights:
+            weights[s.targetLayer] += coefficient(network, s)
+    return [n for n, weight in weights.items() if 2 * weight == _self_inhibition(network, n)]
 
 
 def _self_inhibition(network: Network, layer: str) -> float:

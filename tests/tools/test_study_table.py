@@ -29,11 +29,10 @@ def scored(balanced: float, rng: np.random.Generator, *decision: float) -> Score
     return replace(Score(*numbers, np.array(decision, np.float32)), balanced_tuned=balanced)
 
 
-def shown(kind: str, reference: str = "") -> ImageSet:
-    """Two images, the second of the target; altered ones in another order."""
-    names, each = [f"ann/1.{kind}", f"bé/1.{kind}"], np.array([0, 1])
-    order = -1 if reference else 1
-    return ImageSet(kind, names[::order], each[::order], each[::order] > 0, reference)
+def shown(folder: str, names: list[str], reference: str = "") -> ImageSet:
+    """One image of the target, whose file begins with b, and another."""
+    each = np.array([int(Path(name).name.startswith("b")) for name in names])
+    return ImageSet(folder, names, each, each > 0, reference)
 
 
 @pytest.fixture
@@ -44,7 +43,11 @@ def runs(tmp_path: Path, rng: np.random.Generator) -> list[Path]:
         # At the threshold of -0.5 the target is missed once it is altered.
         scores = {"validation": scored(plain, rng, -1, 1), "noisy": scored(noisy, rng, -0.6, -1)}
         readout = Readout("P1", 0.1, -0.5, 0.9, *rng.random((3, 3)), 0.25, scores)
-        sets = found.sets | {"validation": shown("png"), "noisy": shown("jpg", "validation")}
+        sets = found.sets | {
+            "validation": shown("v", ["ann/a1.png", "bé/b1.png"]),
+            # In another order, and one of them in another folder.
+            "noisy": shown("n", ["b1.png", "ann/a1.png"], "validation"),
+        }
         folder = tmp_path / f"seed{seed}"
         folder.mkdir()
         done = replace(found.completion, balanced=plain - 0.5)
