@@ -23,6 +23,13 @@ import neurosim
 VALIDATION = "validation"
 #: Shares of images drawn for the interval of a drop.
 DRAWN = 10_000
+#: Heads the table of what alterations take from all decisions, not from those that turn.
+APART = (
+    "## How far apart decisions are\n\nd′: the mean decision on the target less that on others, "
+    "over the root of the mean of both variances. For each altered set: what it takes from that, "
+    "mean over runs ± deviation, and, in the first run, its 95 % interval over images. An image "
+    "that does not cross the threshold counts here too, so less is left to chance."
+)
 #: Width, in pixels, of a figure that is copied.
 WIDTH = 1000
 #: Figures of a report that are copied, where it has them: those that show no photographs.
@@ -136,18 +143,11 @@ def drop(found: Any, readout: Any, name: str) -> tuple[float, float, float]:
     right have the posterior of counts under Jeffreys' prior: where none of a few images turns,
     some others would have.
     """
-    original, altered = found.sets[VALIDATION], found.sets[name]
-    # As the analysis has matched them: by name in the folder, else by the name of the file.
-    files = {Path(shown).name: k for k, shown in enumerate(original.names)}
-    place = files | {shown: k for k, shown in enumerate(original.names)}
-    match = [place.get(shown, files[Path(shown).name]) for shown in altered.names]
-    right = [
-        (readout.scores[images].decision >= np.float32(readout.threshold)) == truth
-        for images, truth in ((VALIDATION, original.target), (name, altered.target))
-    ]
-    lost = right[0][match].astype(int) - right[1]
+    decisions, target = pairs(found, readout, name)
+    plain, changed = (decisions >= np.float32(readout.threshold)) == target
+    lost = plain.astype(int) - changed
     rng = np.random.default_rng(0)
-    parts = [lost[altered.target], lost[~altered.target]]
+    parts = [lost[target], lost[~target]]
     drawn = np.zeros(DRAWN)
     for part in parts:
         counts = [np.count_nonzero(part == turned) for turned in (1, -1, 0)]
@@ -155,6 +155,60 @@ def drop(found: Any, readout: Any, name: str) -> tuple[float, float, float]:
         drawn += (wrong - again) / 2
     low, high = np.percentile(drawn, [2.5, 97.5])
     return float(np.mean([part.mean() for part in parts])), float(low), float(high)
+
+
+def pairs(found: Any, readout: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Decisions on images and on their altered versions, (2, image), and which show the target."""
+    original, altered = found.sets[VALIDATION], found.sets[name]
+    # As the analysis has matched them: by name in the folder, else by the name of the file.
+    files = {Path(shown).name: k for k, shown in enumerate(original.names)}
+    place = files | {shown: k for k, shown in enumerate(original.names)}
+    match = [place.get(shown, files[Path(shown).name]) for shown in altered.names]
+    plain, changed = (readout.scores[images].decision for images in (VALIDATION, name))
+    return np.stack([plain[match], changed]), altered.target
+
+
+def d_prime(decisions: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """How far decisions (..., image) on the target stand from the others, in deviations.
+
+    The difference of both means over the root of the mean of both variances; NaN without these.
+    """
+    kinds = [decisions[..., kind].astype(np.float64) for kind in (target, ~target)]
+    apart = kinds[0].mean(-1) - kinds[1].mean(-1)
+    spread = np.sqrt((kinds[0].var(-1) + kinds[1].var(-1)) / 2)
+    return np.divide(apart, spread, out=np.full_like(apart, np.nan), where=spread > 0)
+
+
+def taken(decisions: np.ndarray, target: np.ndarray) -> float:
+    """What an alteration takes from d′; decisions (2, image) before and after."""
+    before, after = d_prime(decisions, target)
+    return float(before - after)
+
+
+def spread_of_taken(decisions: np.ndarray, target: np.ndarray) -> str:
+    """Its 95 % interval over images: those of each kind drawn anew, each with its altered one."""
+    rng = np.random.default_rng(0)
+    kinds = np.flatnonzero(target), np.flatnonzero(~target)
+    drawn = (np.concatenate([rng.choice(k, len(k)) for k in kinds]) for _ in range(DRAWN // 5))
+    ends = np.percentile([taken(decisions[:, d], target[d]) for d in drawn], [2.5, 97.5])
+    return " to ".join(f"{end:z.3f}" for end in ends)
+
+
+def apart(analyses: Sequence[Any]) -> str:
+    """Every readout of the first run: d′ in all runs that have it, and what is taken from it."""
+    first = analyses[0]
+    rows = []
+    for key, readout in first.readouts.items():
+        runs = [(found, found.readouts[key]) for found in analyses if key in found.readouts]
+        cells, changes = [], []
+        for name in first.altered:
+            each = [pairs(found, one, name) for found, one in runs]
+            plain = [float(d_prime(decisions, target)[0]) for decisions, target in each]
+            changes += [_told([taken(*pair) for pair in each]), spread_of_taken(*each[0])]
+            cells = [readout.features, str(len(runs)), _told(plain)]
+        rows.append([*cells, *changes])
+    shown = [cell for name in first.altered for cell in (name, "first run")]
+    return table(["linear SVM on", "runs", VALIDATION, *shown], rows)
 
 
 def scores(analyses: Sequence[Any]) -> str:
@@ -233,6 +287,7 @@ def page(runs: Sequence[Path], analyses: Sequence[Any], command: str) -> str:
             if len(runs) > 1
             else ""
         )
+        + (f"\n{APART}\n\n{apart(analyses)}" if first.altered else "")
         + (f"\n## Notes\n\n{notes}" if notes else "")
     )
 

@@ -65,12 +65,12 @@ class Trial:
     """
 
     exponent: float = 0.5
-    offset: float = 0.0
+    offset: float = 0.05
     centered: bool = False
     scaled: bool = False
     zoomed: bool = True
     name: float = 0.25
-    elements: int = 256
+    elements: int = 512
     threshold: float = 0.4
     inhibition: float = 1.0
     rate: float = 0.4

@@ -106,12 +106,12 @@ def _use_curve(ax: Axes, use: np.ndarray, shown: np.ndarray | None) -> None:
     dead = int(np.count_nonzero(~used))
     if dead:
         ax.axvspan(len(use) - dead + 0.5, len(use) + 0.5, color="#eeeeee", lw=0)
-        text = f"{dead} never active"
         inside = dead > 0.15 * len(use)
+        # Beside the band it stands below the curve, left of where that falls to it.
         ax.text(
-            len(use) - (dead / 2 if inside else dead), 0.5, text + ("" if inside else " "),
-            transform=ax.get_xaxis_transform(), ha="center" if inside else "right",
-            va="center", color=GREY,
+            len(use) - (dead / 2 if inside else dead + 0.03 * len(use)), 0.5 if inside else 0.15,
+            f"{dead} never active", transform=ax.get_xaxis_transform(),
+            ha="center" if inside else "right", va="center", color=GREY,
         )  # fmt: skip
     ax.set(
         xlabel=f"the {len(use)} atoms, by use", xlim=(0.5, len(use) + 0.5)

@@ -12,6 +12,8 @@ from neurosim.plan.probes import coefficient
 from neurosim.record.reader import Run
 
 Curve = tuple[np.ndarray, np.ndarray]
+#: Recorded frames that tell how long an input is.
+FRAMES = 8
 
 
 @dataclass(frozen=True)
@@ -87,19 +89,21 @@ def energy_curves(run: Run, network: Network, energy: str, when: Course) -> dict
 def input_norm(run: Run, network: Network, layer: str) -> float | None:
     """Mean squared norm of an input as its error sees it, where the run tells it.
 
-    From the recorded frames, else from the normalisation to mean 0 and standard deviation 1.
+    From the last recorded frames (several, for a batch may be without any name), else from the
+    normalisation to mean 0 and standard deviation 1.
     """
     scales = [
         float(connection.spec.scale)
         for connection in network.connections.values()
-        if connection.pre == layer and connection.kind == "RescaleConn"
+        if connection.pre == layer != connection.post and connection.kind == "RescaleConn"
     ]
     if len(scales) != 1:
         return None
     squares = None
     if layer in run.layers and len(run.layers[layer]):
-        last = run.layers[layer].activity[-1].astype(np.float64)
-        squares = float((last**2).sum(axis=(1, 2, 3)).mean())
+        recorded = run.layers[layer].activity
+        frames = [recorded[-k].astype(np.float64) for k in range(1, 1 + min(FRAMES, len(recorded)))]
+        squares = float(np.mean([(frame**2).sum(axis=(1, 2, 3)).mean() for frame in frames]))
     else:
         node = network.layers[layer]
         spec: Any = node.spec
@@ -114,7 +118,8 @@ def unexplained_curves(run: Run, network: Network, when: Course) -> dict[str, Cu
     """Share of the squared norm of each input that its level leaves unexplained."""
     curves = {}
     for connection in network.connections.values():
-        if connection.kind != "RescaleConn":
+        # One from a layer to itself is an inhibition.
+        if connection.kind != "RescaleConn" or connection.pre == connection.post:
             continue
         norm = input_norm(run, network, connection.pre)
         specs: Any = network.model.probes.items()

@@ -29,7 +29,8 @@ class Box:
     size : tuple of int
         Positions in x, positions in y, features.
     note : str
-        What else stands in the box: threshold, share of active neurons.
+        What else stands in the box: threshold, inhibition of each neuron by itself, share of
+        active neurons.
     codes : mapping of str to str
         Layers below that it codes, each with what stands at its arrow.
     pulls : tuple of str
@@ -65,6 +66,8 @@ def boxes_of(network: Network, active: Mapping[str, float] | None = None) -> lis
                 boxes.append(Box(name, size, node.kind, lower[name], learned=False))
             continue
         notes = [f"threshold {node.spec.VThresh:g}"]
+        if inhibition := _inhibition(network, name):
+            notes.append(f"inhibition {inhibition:g}")
         if active and name in active:
             notes.append(f"{share(active[name])} active")
         pulls = tuple(c.child for c in codings[name] if _pulls(network, c.error, c.child))
@@ -103,6 +106,12 @@ def _made(connection: ConnectionNode) -> str:
 def _pulls(network: Network, error: str, child: str) -> bool:
     """Whether the error of a layer feeds back to it."""
     return any(connection.pre == error for connection in network.incoming(child))
+
+
+def _inhibition(network: Network, name: str) -> float:
+    """By how much each neuron of a layer inhibits itself."""
+    own = (c for c in network.incoming(name) if c.pre == name and c.kind == "RescaleConn")
+    return sum(float(c.spec.scale) for c in own if c.spec.channelCode == 1)
 
 
 def _patch(network: Network, child: str, dictionary: str) -> str:

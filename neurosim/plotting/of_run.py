@@ -109,7 +109,8 @@ def _learning_plots(
         caption = (
             f"The energy that the network descends, and its terms, at the end of each of the "
             f"{images} (batch mean, no unit). Errors: half the squared norm of what a level leaves "
-            "unexplained; costs: threshold times the summed activity. Log scale."
+            "unexplained; costs: threshold times the summed activity; costs of squares: half the "
+            "inhibition of neurons by themselves times the summed squares. Log scale."
         )
         figure = learning_curves(
             {"Energy and errors": {**total, **terms[0]}, "Costs of activity": terms[1]}
@@ -145,7 +146,8 @@ def _grouped(
         spec: Any = material.network.model.probes[name]
         target = spec.targetLayer
         if target in material.levels:
-            costs[f"cost of {target}"] = curve
+            squares = "squares in " if spec.kind == "L2NormProbe" else ""
+            costs[f"cost of {squares}{target}"] = curve
         else:
             errors[f"error of {target.removesuffix('Error')}"] = curve
     return {"energy": curves[energy]}, (errors, costs)

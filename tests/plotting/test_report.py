@@ -263,6 +263,13 @@ def test_a_level_over_pooled_activity_is_reported(tmp_path: Path) -> None:
     assert any("reconstructions of P1 below Pool" in missing.title for missing in page.missing)
 
 
+def test_the_graph_tells_which_neurons_inhibit_themselves() -> None:
+    params = neurosim.load(ROOT / "params" / "halle_berry_study.params")
+    notes = {box.name: box.note for box in boxes_of(params.network, {"P1": 0.25})}
+    assert notes["P1"] == "threshold 0.4, inhibition 1, 25 % active"
+    assert notes["V1"] == "threshold 0.05"
+
+
 def test_what_a_pool_hides_is_guessed(tmp_path: Path) -> None:
     """Once the run is analysed, and while its weights are those of the analysis."""
     train = faces(tmp_path / "train")

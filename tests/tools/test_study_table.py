@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import study_table as tables
 from neurosim.analysis.results import ImageSet, Readout, Score, write_analysis
 from tests.analysis.test_results import some
 
@@ -74,11 +75,32 @@ def test_drops_and_means_are_those_of_the_runs(runs: list[Path], tmp_path: Path)
     # One image of each kind says little.
     assert lost == "0.500" and -0.6 < low < 0.1 and 0.5 < high < 1
     assert "nearest of 2 names is right, mean over people |  | 0.400, 0.300 | 0.350 |" in text
+    # All decisions of a kind are the same, which is infinitely far apart.
+    assert text.count("| P1 | 2 | nan") == 1
     assert str(tmp_path) not in text
     # Photographs are not copied.
     assert sorted(p.name for p in out.iterdir()) == ["radial.png", "results.md"]
     with Image.open(out / "radial.png") as picture:
         assert picture.size == (1000, 500)
+
+
+def test_what_is_taken_from_all_decisions_is_steadier_than_a_drop(rng: np.random.Generator) -> None:
+    """Decisions 3 deviations apart, of which an alteration takes 0.3: d' and its interval."""
+    target = np.arange(1100) < 60
+    lost, drops, inside = [], [], []
+    for once in range(30):
+        plain = rng.normal(size=1100) + 3 * target
+        altered = plain - 0.3 * target + rng.normal(scale=0.1, size=1100)
+        both = np.stack([plain, altered])
+        lost.append(tables.taken(both, target))
+        right = (both >= 1.5) == target
+        drops.append(np.mean([(right[0] - 1.0 * right[1])[k].mean() for k in (target, ~target)]))
+        if once < 4:
+            low, high = map(float, tables.spread_of_taken(both, target).split(" to "))
+            inside.append(low <= 0.3 <= high)
+    assert np.mean(lost) == pytest.approx(0.3, abs=0.02)
+    assert sum(inside) >= 3
+    assert np.std(lost) / np.mean(lost) < 0.5 * np.std(drops) / np.mean(drops)
 
 
 def test_a_run_without_analysis_is_told(tmp_path: Path) -> None:
