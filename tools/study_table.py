@@ -307,6 +307,18 @@ def copy_figures(report: Path, output: Path) -> list[str]:
     return copied
 
 
+def check_same(runs: Sequence[Path], analyses: Sequence[Any]) -> None:
+    """Raise where runs were not analysed alike: one target, the same sets of images."""
+    first = analyses[0]
+    for run, found in zip(runs, analyses, strict=True):
+        if found.target != first.target or list(found.altered) != list(first.altered):
+            told = [f"{a.target}, altered {', '.join(a.altered) or 'none'}" for a in (found, first)]
+            raise neurosim.RequestError(
+                f"{run}: analysed for {told[0]}, but {runs[0]} for {told[1]}; "
+                "analyse both with the same --target and --altered"
+            )
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Read the runs, write the page."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
@@ -316,6 +328,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = parser.parse_args(arguments)
     try:
         analyses = [neurosim.open_analysis(run) for run in given.runs]
+        check_same(given.runs, analyses)
     except neurosim.NeurosimError as error:
         print(error, file=sys.stderr)
         return 2

@@ -108,3 +108,18 @@ def test_a_run_without_analysis_is_told(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert "neurosim analyze" in done.stderr and "Traceback" not in done.stderr
     assert not (tmp_path / "page").exists()
+
+
+def test_runs_that_were_not_analysed_alike_are_told(
+    runs: list[Path], tmp_path: Path, rng: np.random.Generator
+) -> None:
+    found = some(rng)
+    plain = {name: images for name, images in found.sets.items() if name not in found.altered}
+    write_analysis(runs[1], replace(found, sets=plain), {})
+    done = study_table(*runs, "-o", tmp_path / "page")
+    assert done.returncode == 2
+    assert done.stderr.startswith(
+        f"{runs[1]}: analysed for {found.target}, altered none, but {runs[0]} for "
+    )
+    assert "--altered" in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "page").exists()
