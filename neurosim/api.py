@@ -228,10 +228,12 @@ def analyze(
     baselines : bool
         Also read out pixels, principal components, the pooled first level, random weights.
     **options
-        ``train`` (images, those of the run by default), ``random`` (another run as the random
-        network), ``mirror`` (fit on mirrored images too), ``zooms`` (factors: also read
-        out the mean over looks, enlarged by each, and mirrored), ``seed``, ``backend``,
-        ``threads``, ``report``, ``tell``, ``settings`` (:class:`neurosim.Settings`).
+        ``train`` (images, those of the run by default), ``calibration`` (images that the network
+        has not learned from: readouts learn from these too, and choose thresholds by them),
+        ``random`` (another run as the random network), ``mirror`` (fit on mirrored images too),
+        ``zooms`` (factors: also read out the mean over looks, enlarged by each, and mirrored),
+        ``seed``, ``backend``, ``threads``, ``report``, ``tell``, ``settings``
+        (:class:`neurosim.Settings`).
 
     Returns
     -------

@@ -36,6 +36,14 @@ def analyze(
     train: Annotated[
         str | None, typer.Option(help="Training images; those of the run by default.")
     ] = None,
+    calibration: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Images that the network has not learned from: readouts learn from these too and "
+            "choose their thresholds by them.",
+        ),
+    ] = None,
     target: Annotated[
         str | None,
         typer.Option(help="Class to look for; the one that a neuron answers to best by default."),
@@ -105,7 +113,7 @@ def analyze(
         "layer": layer, "baselines": baselines, "random": random, "mirror": mirror,
         "zooms": zoom or (),
         "settings": Settings(steps=steps, nbatch=batch, solver=solver, tolerance=tolerance),
-        "seed": seed, "backend": backend, "threads": threads,
+        "calibration": calibration, "seed": seed, "backend": backend, "threads": threads,
     }  # fmt: skip
     found = []
     for path in runs:

@@ -112,7 +112,7 @@ def _number(value: float) -> str:
 def _readouts(found: Analysis) -> Table:
     """Accuracy of each readout in each set."""
     table = light_table(
-        f"Linear readout of {_title(found.target)} (threshold chosen on train)",
+        f"Linear readout of {_title(found.target)} (threshold chosen on {found.judge})",
         left=("features", "set"),
         right=("balanced", "95 %", "accuracy", "ROC area", "balanced at 0"),
     )

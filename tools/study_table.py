@@ -109,6 +109,16 @@ def targets(analyses: Sequence[Any]) -> list[tuple[str, str, list[float]]]:
     return rows
 
 
+def calibrated(found: Any) -> str:
+    """What thresholds were chosen by, where that is a set of its own."""
+    if found.judge == "train":
+        return ""
+    return (
+        f"; readouts learn from {found.judge} too, which the network has not learned from, and "
+        "choose their thresholds by it"
+    )
+
+
 def looks(analyses: Sequence[Any]) -> list[tuple[str, str, list[float]]]:
     """The same of the readout that looks several times, where every run has it."""
     found = [analysis.readouts.get("top-looks") for analysis in analyses]
@@ -275,10 +285,12 @@ def page(runs: Sequence[Path], analyses: Sequence[Any], command: str) -> str:
     return (
         f"# Results of the study\n\nWritten by `{command}`; do not edit.\n\n"
         f"{count}; target {first.target}; layer {first.layer}, "
-        f"{first.ny} x {first.nx} x {first.nf}. Everything that is chosen is chosen on train.\n\n"
+        f"{first.ny} x {first.nx} x {first.nf}. Everything that is chosen is chosen on train"
+        f"{calibrated(first)}.\n\n"
         f"{table(['images', first.target, 'others'], sets)}\n## Targets\n\n"
         f"{table(['', 'target', 'measured, by run', 'mean', 'deviation'], wanted)}\n"
-        "## Linear readouts, first run\n\nBalanced accuracy at the threshold chosen on train, and "
+        "## Linear readouts, first run\n\nBalanced accuracy at the threshold chosen on "
+        f"{first.judge}, and "
         "what alterations take from it (95 % intervals over images); untuned: at the machine's "
         "own.\n\n"
         f"{scores(analyses)}"

@@ -51,6 +51,7 @@ def analyze(
     zooms: Sequence[float] = (),
     settings: Settings | None = None,
     seed: int = 0,
+    calibration: str | Path | None = None,
     report: Report | None = None,
     tell: Callable[[str], None] | None = None,
     **options: Any,
@@ -61,7 +62,7 @@ def analyze(
     trained = open_trained(run)
     top = top_level(trained.network, layer)
     other = None if random is None else _alike(random, trained, top)
-    parts = open_parts(trained, train, validation, altered, target, seed)
+    parts = open_parts(trained, train, validation, altered, target, seed, calibration)
     study = Study(
         trained, parts, top, settings or Settings(), baselines,
         {**options, "report": report}, tell or (lambda text: None),
@@ -167,11 +168,11 @@ def _activity(study: Study, neuron: int) -> dict[str, np.ndarray]:
 
 def _readout(study: Study, target: str, mirror: bool) -> Readout:
     """The readout of the layer that is analysed."""
-    parts = study.parts.all
-    features = {name: study.codes(part, study.layer).toarray() for name, part in parts.items()}
+    features = study.features(lambda part: study.codes(part, study.layer).toarray())
     if mirror:
-        more = study.codes(parts[TRAIN], study.layer, mirrored=True).toarray()
-        features[TRAIN] = np.concatenate([features[TRAIN], more])
+        learned = [study.parts.all[name] for name in study.learned]
+        more = [study.codes(part, study.layer, mirrored=True).toarray() for part in learned]
+        features[TRAIN] = np.concatenate([features[TRAIN], *more])
     return study.read(study.layer, target, features, 2 if mirror else 1)
 
 

@@ -63,12 +63,10 @@ def _components(study: Study, space: PCA, part: Part, **how: Any) -> np.ndarray:
 def _looks(study: Study, what: str, target: str, zooms: Sequence[float], seen: Features) -> Readout:
     """Fitted on every look at a training image by itself, judged by the mean over looks."""
     looks = looks_of(zooms)
-    features: dict[str, np.ndarray] = {}
-    for name, part in study.parts.all.items():
-        each = [seen(part, **look) for look in looks]
-        features[name] = np.mean(each, axis=0)
-        if name == TRAIN:
-            judged, features[TRAIN] = features[TRAIN], np.concatenate(each)
+    each = study.features(lambda part: np.stack([seen(part, **look) for look in looks], axis=1))
+    features = {name: found.mean(axis=1) for name, found in each.items()}
+    judged = features[TRAIN]
+    features[TRAIN] = np.concatenate(list(each[TRAIN].swapaxes(0, 1)))
     return study.read(f"{what}, {len(looks)} looks", target, features, len(looks), judged=judged)
 
 
@@ -95,18 +93,18 @@ def simpler(
     study: Study, target: str, baselines: bool, other: Trained | None
 ) -> dict[str, Readout]:
     """The same readout from simpler features, and from a dictionary that learned nothing."""
-    parts, found = study.parts.all, {}
+    found = {}
     if baselines:
         study.tell("baselines: pixels")
-        pixels = {name: study.pixels(part, plain=True) for name, part in parts.items()}
+        pixels = study.features(lambda part: study.pixels(part, plain=True))
         found["pixels"] = study.read("pixels", target, pixels)
         for size in COMPONENTS:
             study.tell(f"baselines: PCA {size}")
             found[f"pca-{size}"] = study.read(f"PCA {size}", target, pixels, components=size)
         study.tell("baselines: pooled")
-        pools = {name: _pool(study, part) for name, part in parts.items()}
+        pools = study.features(partial(_pool, study))
         found["pooled"] = study.read(f"{study.first} pooled", target, pools)
     changes: dict[str, Any] = {"untrained": study.layer} if other is None else {"trained": other}
-    random = {name: study.codes(p, study.layer, **changes).toarray() for name, p in parts.items()}
+    random = study.features(partial(_top, study, **changes))
     found["random"] = study.read(f"random {study.layer}", target, random)
     return found

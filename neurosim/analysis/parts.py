@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from neurosim.analysis.results import TRAIN, VALIDATION, ImageSet
+from neurosim.analysis.results import CALIBRATION, TRAIN, VALIDATION, ImageSet
 from neurosim.coding.encode import Images, open_images
 from neurosim.coding.trained import Trained
 from neurosim.errors import RequestError, StimulusError
@@ -30,7 +30,7 @@ class Part:
     Attributes
     ----------
     name : str
-        ``train``, ``validation`` or the altered set's own name.
+        ``train``, ``validation``, ``calibration`` or the altered set's own name.
     images : Images
         The coded set.
     rows : ndarray
@@ -61,7 +61,7 @@ class Parts:
     Attributes
     ----------
     all : dict of str to Part
-        ``train`` and ``validation`` first.
+        ``train`` and ``validation`` first, then ``calibration`` where there is one.
     classes : list of str
         Classes with numbers of their own.
     held_out : float
@@ -102,6 +102,7 @@ def open_parts(
     altered: Sequence[str | Path] = (),
     target: str | None = None,
     seed: int = 0,
+    calibration: str | Path | None = None,
 ) -> Parts:
     """Open every set and check that they belong together, before anything is coded.
 
@@ -118,11 +119,15 @@ def open_parts(
         A class that all of them must have.
     seed : int
         Of the share that is held out.
+    calibration : path, optional
+        Images that the network has not learned from, for readouts to learn from and to choose
+        their thresholds by.
 
     Raises
     ------
     RequestError
-        A set is missing or has no classes, no such target, or altered images without original.
+        A set is missing or has no classes, no such target, altered images without original, or
+        calibration images that are those of another set.
     """
     learned = _train(trained, train)
     labels = _labels(learned)
@@ -132,6 +137,8 @@ def open_parts(
         )
     parts = _originals_of(learned, validation, seed)
     share = len(parts[1].rows) / len(labels) if parts[1].images is learned else 0.0
+    if calibration is not None:
+        parts.append(_calibrating(trained, calibration, parts))
     for path in altered:
         images = open_images(path)
         if images.name in {part.name for part in parts}:
@@ -156,6 +163,21 @@ def _originals_of(learned: Images, validation: str | Path | None, seed: int) -> 
         _part(TRAIN, learned, np.flatnonzero(~held)),
         _part(VALIDATION, learned, np.flatnonzero(held)),
     ]
+
+
+def _calibrating(trained: Trained, path: str | Path, parts: list[Part]) -> Part:
+    """The calibration images, which must be no others'."""
+    images = open_images(path, CALIBRATION)
+    roles = [f"the {part.name} images" for part in parts if part.images.digest == images.digest]
+    learned = trained.network.layers[image_input(trained.network)].spec.inputPath  # type: ignore[union-attr]
+    if Path(images.path) == Path(learned).resolve():
+        roles.insert(0, "what the network has learned from")
+    if roles:
+        raise RequestError(
+            f"{path}: holds {roles[0]}; calibration needs images of their own, such as those "
+            "that `neurosim data folder FOLDER --validation 0.2` keeps from training"
+        )
+    return _part(CALIBRATION, images)
 
 
 def _classes(train: Part, target: str | None) -> list[str]:

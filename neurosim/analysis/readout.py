@@ -52,6 +52,7 @@ def fit(
     copies: np.ndarray | None = None,
     seed: int = 0,
     judged: np.ndarray | None = None,
+    calibrating: np.ndarray | None = None,
 ) -> Fitted:
     """Fit a linear support vector machine, its C and its threshold.
 
@@ -79,6 +80,10 @@ def fit(
         (image, feature), one version only: what the machine will decide on, and C and the
         threshold are chosen by; the first version by default. The mean over versions makes it
         the mean of their decisions.
+    calibrating : ndarray, optional
+        bool (image,), one version only: images whose decisions choose the threshold; all by
+        default. Of what features were learned from, decisions lie further apart than they will
+        on new images; these are images that were kept from that.
 
     Raises
     ------
@@ -86,6 +91,7 @@ def fit(
         Fewer images of the target, or of others, than folds make sense for.
     """
     single = target[: len(target) // groups]
+    chosen = np.ones(len(single), bool) if calibrating is None else calibrating
     alike = np.arange(len(single)) if copies is None else copies
     several = [len(np.unique(alike[kind])) for kind in (single, ~single)]
     folds = min(FOLDS, *several)
@@ -96,12 +102,14 @@ def fit(
         )
     splits = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     parts = []
-    for inside, outside in splits.split(single[:, None], single, alike):
+    # Of either kind as many in each fold, and as many that choose the threshold.
+    for inside, outside in splits.split(single[:, None], single + 2 * chosen, alike):
         rows = np.concatenate([inside + len(single) * g for g in range(groups)])
         parts.append((_Space(features[rows], components, seed), target[rows], outside))
     cost, decision = _cross_validated(parts, features if judged is None else judged, single)
-    threshold = equal_error(decision, single)
-    balanced = float(balanced_at(decision[:, None], single, np.array([threshold]))[0])
+    decision, truth = decision[chosen], single[chosen]
+    threshold = equal_error(decision, truth)
+    balanced = float(balanced_at(decision[:, None], truth, np.array([threshold]))[0])
     machine = _Space(features, components, seed).machine(target, cost)
     return replace(machine, threshold=threshold, cross_validated=balanced)
 
@@ -188,6 +196,7 @@ def readout(
     components: int | None = None,
     copies: np.ndarray | None = None,
     judged: np.ndarray | None = None,
+    calibrating: np.ndarray | None = None,
 ) -> Readout:
     """Fit on train and score on every other set.
 
@@ -199,10 +208,10 @@ def readout(
         (image, feature) and bool (image,).
     others : dict
         By set: features and target of its images.
-    groups, components, copies, judged
+    groups, components, copies, judged, calibrating
         As in :func:`fit`.
     """
-    fitted = fit(train, target, groups, components, copies, judged=judged)
+    fitted = fit(train, target, groups, components, copies, judged=judged, calibrating=calibrating)
     scores = {
         name: score(fitted.decide(features), truth, fitted.threshold)
         for name, (features, truth) in others.items()

@@ -23,6 +23,8 @@ FORMAT = "neurosim-analysis"
 VERSION = 2
 #: Name of the set that everything is fitted on, and of the one that it is reported on.
 TRAIN, VALIDATION = "train", "validation"
+#: Name of the set that readouts learn from as well, and choose their thresholds by.
+CALIBRATION = "calibration"
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,7 @@ class Score:
     low, high : float
         95 % interval of ``balanced`` (bootstrap over images).
     accuracy_tuned, balanced_tuned, low_tuned, high_tuned : float
-        The same at the threshold that was chosen on training images.
+        The same at the threshold that was chosen on training (or calibration) images.
     decision : ndarray
         float32 (image,): the classifier's value for each image.
     """
@@ -127,15 +129,15 @@ class Readout:
         The C that cross-validation on train chose.
     threshold : float
         Decision value at or above which the tuned scores say "target", chosen by
-        cross-validation on train.
+        cross-validation on train, or on the calibration images where there are any.
     cross_validated : float
-        Balanced accuracy at ``threshold`` of the cross-validated decisions on train.
+        Balanced accuracy at ``threshold`` of the cross-validated decisions that chose it.
     weights, center, scale : ndarray
         float32 (feature,); the scale of a feature that never varies is infinite. Of principal
         components, the features are the pixels.
     bias : float
     scores : dict of str to Score
-        By set; never the training set.
+        By set; never the training or calibration set.
     """
 
     features: str
@@ -260,10 +262,11 @@ class Analysis:
     neuron : int
         The unit that answers best to the target: the largest d' on the training faces.
     sets : dict of str to ImageSet
-        ``train``, ``validation`` and each altered set by its folder's name.
+        ``train``, ``validation``, ``calibration`` where there is one, and each altered set by its
+        folder's name.
     selectivity : dict of str to Selectivity
         By codes, a set, a dash and what was shown: ``train-face``, ``validation-face``, each
-        altered set as a face alone, and, where there are names, ``validation-both``; where several
+        other set as a face alone, and, where there are names, ``validation-both``; where several
         looks were asked for, ``train-looks`` and so on, of the mean code over looks at faces alone.
     activity : dict of str to ndarray
         By codes: float32 (image,), the activity of ``neuron`` in each image. ``train-name`` is
@@ -322,6 +325,11 @@ class Analysis:
     def altered(self) -> list[str]:
         """Names of the altered sets."""
         return [name for name, images in self.sets.items() if images.reference]
+
+    @property
+    def judge(self) -> str:
+        """Name of the set that thresholds of readouts were chosen by."""
+        return CALIBRATION if CALIBRATION in self.sets else TRAIN
 
     def of_neuron(self, codes: str, what: str) -> float:
         """A number of the target's neuron: ``of_neuron("validation-face", "d_prime")``."""

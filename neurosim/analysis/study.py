@@ -12,7 +12,7 @@ import numpy as np
 from neurosim.analysis.copies import copies
 from neurosim.analysis.parts import Part, Parts
 from neurosim.analysis.readout import readout
-from neurosim.analysis.results import TRAIN, Readout
+from neurosim.analysis.results import CALIBRATION, TRAIN, Readout
 from neurosim.coding.encode import coding_experiment, encode, seen
 from neurosim.coding.network import Settings
 from neurosim.coding.trained import Trained
@@ -42,8 +42,13 @@ class Study:
 
     @cached_property
     def copies(self) -> np.ndarray:
-        """Which training images are copies of each other."""
-        return copies(self.parts.all[TRAIN])
+        """Which images that readouts learn from are copies of each other."""
+        return copies([self.parts.all[name] for name in self.learned])
+
+    @property
+    def learned(self) -> list[str]:
+        """The sets that readouts learn from."""
+        return [name for name in (TRAIN, CALIBRATION) if name in self.parts.all]
 
     @property
     def image(self) -> str:
@@ -96,17 +101,28 @@ class Study:
         shown = seen(experiment, len(part.images.source), self.image)
         return shown.reshape(len(shown), -1)[part.rows]
 
+    def features(self, of: Callable[[Part], np.ndarray]) -> dict[str, np.ndarray]:
+        """Features of every set; those of calibration stand behind those of train, under that."""
+        found = {name: of(part) for name, part in self.parts.all.items()}
+        found[TRAIN] = np.concatenate([found.pop(name) for name in self.learned])
+        return found
+
     def read(
         self, what: str, target: str, features: dict[str, np.ndarray], groups: int = 1,
         components: int | None = None, judged: np.ndarray | None = None,
     ) -> Readout:  # fmt: skip
-        """A readout of features by set; those of train may come in several versions."""
+        """A readout of :meth:`features`; those of train may come in several versions."""
         truth = {name: self.parts.target(name, target) for name in self.parts.all}
         others = {name: (x, truth[name]) for name, x in features.items() if name != TRAIN}
-        tiled = np.tile(truth[TRAIN], groups)
+        learned = [truth[name] for name in self.learned]
+        calibrating = None
+        if CALIBRATION in truth:
+            calibrating = np.repeat([False, True], [len(one) for one in learned])
+        tiled = np.tile(np.concatenate(learned), groups)
         return readout(
-            what, features[TRAIN], tiled, others, groups, components, self.copies, judged
-        )
+            what, features[TRAIN], tiled, others, groups, components, self.copies, judged,
+            calibrating,
+        )  # fmt: skip
 
 
 def _suffixes(changes: dict[str, Any]) -> str:

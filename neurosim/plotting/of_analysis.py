@@ -48,7 +48,7 @@ def person(name: str) -> str:
 
 def tested(found: Analysis) -> list[str]:
     """The sets that scores are told of: validation, then its alterations."""
-    return [name for name in found.sets if name != TRAIN]
+    return [VALIDATION, *found.altered]
 
 
 def lead(found: Analysis) -> list[str]:
@@ -104,12 +104,19 @@ def score_section(material: Material, found: Analysis) -> Section | None:
         "the target"
         for name in sets
     )
+    calibrated = ""
+    if found.judge != TRAIN:
+        size, own = len(found.sets[found.judge].names), int(found.sets[found.judge].target.sum())
+        calibrated = (
+            f", the threshold by {size:,} of them that the network has not learned from, {own} of "
+            "the target"
+        )
     table = Table(
         "Balanced accuracy",
         f"Is it {person(found.target)}, or not? Mean of the shares of both kinds that are told "
         "right (0.5: chance), with 95 % intervals (bootstrap over images). Linear support vector "
         "machines; "
-        f"threshold and cost were chosen on training images alone. {counts}.",
+        f"threshold and cost were chosen on training images alone{calibrated}. {counts}.",
         ("reads", *sets),
         [(name, *(_cell(row[s]) if s in row else "" for s in sets)) for name, row in rows.items()],
     )

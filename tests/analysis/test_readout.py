@@ -77,6 +77,24 @@ def test_the_threshold_errs_as_often_on_either_side(rng: np.random.Generator) ->
     assert equal_error(np.array([1.0, 1, -1]), np.array([True, True, False])) == 0
 
 
+def test_features_that_were_learned_by_heart_are_no_measure_of_new_ones(
+    rng: np.random.Generator,
+) -> None:
+    """What features were learned from lies three times as far apart as what comes next."""
+    x, target = gaussians(rng, 1200, 0.5, 2)
+    kept = np.arange(1200) % 4 == 0
+    x[~kept, 0] += 4 * target[~kept]
+    y, truth = gaussians(rng, 4000, 0.5, 2)
+    told = {}
+    for name, chosen in (("all", None), ("kept", kept)):
+        found = fit(x, target, calibrating=chosen)
+        told[name] = score(found.decide(y), truth, found.threshold).balanced_tuned
+        assert found.cross_validated > told[name] - 0.03
+    assert told["kept"] == pytest.approx(norm.cdf(1), abs=0.02)
+    assert told["all"] < told["kept"] - 0.03
+    assert found.cross_validated == pytest.approx(norm.cdf(1), abs=0.06)
+
+
 def test_few_targets_move_it_less_than_the_best_balanced_accuracy_does(
     rng: np.random.Generator,
 ) -> None:
