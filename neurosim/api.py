@@ -232,8 +232,7 @@ def analyze(
         has not learned from: readouts learn from these too, and choose thresholds by them),
         ``random`` (another run as the random network), ``mirror`` (fit on mirrored images too),
         ``zooms`` (factors: also read out the mean over looks, enlarged by each, and mirrored),
-        ``seed``, ``backend``, ``threads``, ``report``, ``tell``, ``settings``
-        (:class:`neurosim.Settings`).
+        ``seed``, ``backend``, ``threads``, ``report``, ``tell``, ``settings`` (:class:`Settings`).
 
     Returns
     -------

@@ -242,20 +242,20 @@ def scores(analyses: Sequence[Any]) -> str:
 
 
 def every(analyses: Sequence[Any]) -> str:
-    """Readouts that all runs have: mean over runs, and where it has one its deviation."""
+    """Readouts of the first run: mean over the runs that have them, and its deviation."""
     altered = analyses[0].altered
     rows = []
-    for key in [k for k in analyses[0].readouts if all(k in a.readouts for a in analyses)]:
-        runs = [found.readouts[key] for found in analyses]
+    for key in analyses[0].readouts:
+        runs = [found.readouts[key] for found in analyses if key in found.readouts]
         plain = [r.scores[VALIDATION].balanced_tuned for r in runs]
-        cells = [runs[0].features, _told(plain)]
+        cells = [runs[0].features, str(len(runs)), _told(plain)]
         for name in altered:
             held = [r.scores[name].balanced_tuned for r in runs]
             drop = [one - other for one, other in zip(plain, held, strict=True)]
             cells += [_told(held), _told(drop)]
         rows.append([*cells, _told([r.scores[VALIDATION].auc for r in runs])])
     sets = [cell for name in altered for cell in (name, "drop")]
-    return table(["linear SVM on", VALIDATION, *sets, "ROC area"], rows)
+    return table(["linear SVM on", "runs", VALIDATION, *sets, "ROC area"], rows)
 
 
 def _told(values: list[float]) -> str:

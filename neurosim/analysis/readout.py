@@ -93,17 +93,8 @@ def fit(
     single = target[: len(target) // groups]
     chosen = np.ones(len(single), bool) if calibrating is None else calibrating
     alike = np.arange(len(single)) if copies is None else copies
-    several = [len(np.unique(alike[kind])) for kind in (single, ~single)]
-    folds = min(FOLDS, *several)
-    if folds < 2:
-        raise RequestError(
-            f"{several[0]} training images of the target and {several[1]} others, copies of each "
-            "other counted once; a readout needs at least 2 of each"
-        )
-    splits = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     parts = []
-    # Of either kind as many in each fold, and as many that choose the threshold.
-    for inside, outside in splits.split(single[:, None], single + 2 * chosen, alike):
+    for inside, outside in _folds(single, alike, chosen, seed):
         rows = np.concatenate([inside + len(single) * g for g in range(groups)])
         parts.append((_Space(features[rows], components, seed), target[rows], outside))
     cost, decision = _cross_validated(parts, features if judged is None else judged, single)
@@ -112,6 +103,21 @@ def fit(
     balanced = float(balanced_at(decision[:, None], truth, np.array([threshold]))[0])
     machine = _Space(features, components, seed).machine(target, cost)
     return replace(machine, threshold=threshold, cross_validated=balanced)
+
+
+def _folds(
+    single: np.ndarray, alike: np.ndarray, chosen: np.ndarray, seed: int
+) -> list[tuple[np.ndarray, np.ndarray]]:
+    """Rows inside and outside each fold: of either kind, chosen or not, as many in each."""
+    several = [len(np.unique(alike[kind])) for kind in (single, ~single)]
+    folds = min(FOLDS, *several)
+    if folds < 2:
+        raise RequestError(
+            f"{several[0]} training images of the target and {several[1]} others, copies of each "
+            "other counted once; a readout needs at least 2 of each"
+        )
+    splits = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    return list(splits.split(single[:, None], single + 2 * chosen, alike))
 
 
 def equal_error(decision: np.ndarray, target: np.ndarray) -> float:
