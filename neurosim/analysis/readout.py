@@ -116,6 +116,11 @@ def _folds(
             f"{several[0]} training images of the target and {several[1]} others, copies of each "
             "other counted once; a readout needs at least 2 of each"
         )
+    if min(kept := [int((chosen & kind).sum()) for kind in (single, ~single)]) < 2:
+        raise RequestError(
+            f"{kept[0]} calibration images of the target and {kept[1]} others; a threshold needs "
+            "at least 2 of each"
+        )
     splits = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     return list(splits.split(single[:, None], single + 2 * chosen, alike))
 

@@ -155,6 +155,9 @@ def test_the_interval_covers_what_more_images_would_show(rng: np.random.Generato
 def test_too_few_images_are_told() -> None:
     with pytest.raises(RequestError, match="at least 2 of each"):
         fit(np.zeros((4, 2)), np.array([True, False, False, False]))
+    target = np.arange(12) < 6
+    with pytest.raises(RequestError, match="0 calibration images of the target and 6 others"):
+        fit(np.zeros((12, 2)), target, calibrating=~target)
 
 
 def test_pooling_takes_the_largest_of_each_cell(rng: np.random.Generator) -> None:
