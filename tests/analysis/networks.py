@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from neurosim.stimuli.synthetic_faces import SyntheticFaces
+
+#: A command with arguments: its exit status and what it printed.
+Call = Callable[..., tuple[int, str, str]]
 
 PARAMS = """
 HyPerCol "column" = {

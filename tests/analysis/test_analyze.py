@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,31 +17,11 @@ from neurosim.analysis.decode import Decoder
 from neurosim.analysis.parts import HELD_OUT
 from neurosim.analysis.results import Analysis
 from neurosim.analysis.summary import main_figures, spread
-from neurosim.cli import main
 from neurosim.coding.codes import open_codes
 from neurosim.errors import RequestError
-from tests.analysis.networks import face_only, faces, noisy, params, pooled
+from tests.analysis.networks import Call, face_only, faces, params, pooled
 
 TARGET = "Joren Varga"
-Call = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def call(capfd: pytest.CaptureFixture[str]) -> Call:
-    def run(*arguments: object) -> tuple[int, str, str]:
-        capfd.readouterr()
-        status = main(["analyze", *map(str, arguments)])
-        return (status, *capfd.readouterr())
-
-    return run
-
-
-@pytest.fixture(scope="module")
-def sets(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Other pictures of the same people, and the same with noise."""
-    folder = tmp_path_factory.mktemp("sets")
-    noisy(faces(folder / "validation", each=8, split="validation"), folder / "noisy")
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -128,46 +107,6 @@ def test_several_looks_decide_by_their_mean(run: Path, found: Analysis) -> None:
     said = activity >= found.of_neuron("train-looks", "threshold")
     share = balanced_accuracy_score(found.sets["noisy"].target, said)
     assert found.of_neuron("noisy-looks", "balanced") == pytest.approx(share, abs=1e-6)
-
-
-def test_calibration_is_learned_from_and_chooses_the_threshold(
-    learned: Path, sets: Path, tmp_path: Path
-) -> None:
-    """Pictures of their own: in every fit, in no score; neurons are chosen on train still."""
-    own = Path(shutil.copytree(learned, tmp_path / "run"))
-    kept = faces(tmp_path / "kept", each=16, split="validation")
-    for shown in (sets / "validation").glob("*/*"):
-        (kept / shown.relative_to(sets / "validation")).unlink()
-    given = {"validation": sets / "validation", "target": TARGET, "zooms": [1.25], "threads": 1}
-    plain = neurosim.analyze(own, **given)
-    found = neurosim.analyze(own, calibration=kept, **given)
-    assert list(found.sets) == ["train", "validation", "calibration"]
-    assert (plain.judge, found.judge) == ("train", "calibration")
-    assert found.neuron == plain.neuron and "calibration-face" in found.selectivity
-    for key, readout in found.readouts.items():
-        assert set(readout.scores) == {"validation"}
-        assert not np.array_equal(readout.weights, plain.readouts[key].weights)
-        assert readout.threshold != plain.readouts[key].threshold
-    codes = []
-    for name in ("train", "calibration"):
-        with open_codes(own, name) as one:
-            codes.append(one.dense("P1"))
-    assert np.allclose(found.readouts["top-face"].center, np.concatenate(codes).mean(0), atol=1e-6)
-
-
-def test_calibration_by_what_was_learned_or_is_judged_is_refused(
-    run: Path, images: Path, sets: Path, call: Call
-) -> None:
-    for folder, role in ((images, "what the network has learned from"),
-                         (sets / "validation", "the validation images")):  # fmt: skip
-        status, _, said = call(
-            run, "--validation", sets / "validation", "--calibration", folder, "-q"
-        )
-        assert status == 2 and f"{folder}: holds {role}; calibration needs" in " ".join(
-            said.split()
-        )
-    status, _, said = call(run, "--calibration", sets / "nowhere", "-q")
-    assert status == 2 and "nowhere" in said and "Traceback" not in said
 
 
 def test_zooms_that_show_nothing_are_refused(run: Path, sets: Path, call: Call) -> None:
