@@ -323,11 +323,14 @@ def check_same(runs: Sequence[Path], analyses: Sequence[Any]) -> None:
     """Raise where runs were not analysed alike: one target, the same sets of images."""
     first = analyses[0]
     for run, found in zip(runs, analyses, strict=True):
-        if found.target != first.target or list(found.altered) != list(first.altered):
-            told = [f"{a.target}, altered {', '.join(a.altered) or 'none'}" for a in (found, first)]
+        if len({(a.target, *a.altered, a.judge) for a in (found, first)}) > 1:
+            told = [
+                f"{a.target}, altered {', '.join(a.altered) or 'none'}, thresholds by {a.judge}"
+                for a in (found, first)
+            ]
             raise neurosim.RequestError(
                 f"{run}: analysed for {told[0]}, but {runs[0]} for {told[1]}; "
-                "analyse both with the same --target and --altered"
+                "analyse both with the same --target, --altered and --calibration"
             )
 
 

@@ -119,7 +119,8 @@ def test_runs_that_were_not_analysed_alike_are_told(
     done = study_table(*runs, "-o", tmp_path / "page")
     assert done.returncode == 2
     assert done.stderr.startswith(
-        f"{runs[1]}: analysed for {found.target}, altered none, but {runs[0]} for "
+        f"{runs[1]}: analysed for {found.target}, altered none, thresholds by train, "
+        f"but {runs[0]} for "
     )
     assert "--altered" in done.stderr and "Traceback" not in done.stderr
     assert not (tmp_path / "page").exists()
