@@ -38,7 +38,7 @@ def check_output(output: Path, overwrite: bool) -> None:
         raise RequestError(f"{output}: {error.strerror}; choose another folder with -o") from None
     if not parent.is_dir() or not os.access(parent, os.W_OK | os.X_OK):
         raise RequestError(f"{parent}: cannot be written in; choose another folder with -o")
-    if there and not empty and not _is_ours(output):
+    if there and not empty and not is_prepared(output):
         raise RequestError(
             f"{output}: exists, and was not made by neurosim data; it is left as it is, choose "
             "another folder with -o"
@@ -73,7 +73,8 @@ def check_apart(output: Path, source: Path) -> None:
         )
 
 
-def _is_ours(output: Path) -> bool:
+def is_prepared(output: Path) -> bool:
+    """Whether ``neurosim data`` made this folder."""
     try:
         return json.loads((output / DESCRIPTION).read_text("utf-8"))["format"] == FORMAT
     except (OSError, ValueError, KeyError, TypeError):
@@ -88,7 +89,7 @@ def _beside(output: Path, what: str) -> Path:
 def _restore(output: Path) -> None:
     """Bring back what a kill in the moment between two renames left aside."""
     old = _beside(output, "old")
-    if _is_ours(old) and not os.path.lexists(output):
+    if is_prepared(old) and not os.path.lexists(output):
         with suppress(OSError):
             old.rename(output)
 
