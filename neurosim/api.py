@@ -231,7 +231,7 @@ def analyze(
         ``train`` (images, those of the run by default), ``calibration`` (images that the network
         has not learned from: readouts learn from these too, and choose thresholds by them),
         ``random`` (another run as the random network), ``mirror`` (fit on mirrored images too),
-        ``zooms`` (factors: also read out the mean over looks, enlarged by each, and mirrored),
+        ``zooms`` (factors: also learn from looks enlarged by each and mirrored, decide by one, by all),
         ``seed``, ``backend``, ``threads``, ``report``, ``tell``, ``settings`` (:class:`Settings`).
 
     Returns

@@ -68,8 +68,8 @@ def analyze(
             metavar="FACTOR",
             min=0.5,
             max=2,
-            help="Also read out the mean over looks at each image: as it is and enlarged by this "
-            "factor, mirrored too; repeat.",
+            help="Also learn from several looks at each image, as it is and enlarged by this "
+            "factor, mirrored too, and decide by one look and by the mean of all; repeat.",
         ),
     ] = None,
     steps: Annotated[

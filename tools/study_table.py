@@ -120,8 +120,20 @@ def calibrated(found: Any) -> str:
 
 
 def looks(analyses: Sequence[Any]) -> list[tuple[str, str, list[float]]]:
-    """The same of the readout that looks several times, where every run has it."""
-    found = [analysis.readouts.get("top-looks") for analysis in analyses]
+    """The same of readouts that learn from several looks, where every run has them."""
+    rows = [*held(analyses, "top-augmented"), *(several := held(analyses, "top-looks"))]
+    for name in (VALIDATION, *analyses[0].altered) if several else ():
+        if all(f"{name}-looks" in analysis.selectivity for analysis in analyses):
+            alone = [analysis.of_neuron(f"{name}-looks", "balanced") for analysis in analyses]
+            bound = "at least 0.85" if name == VALIDATION else ""
+            what = analyses[0].readouts["top-looks"].features.partition(", ")[2]
+            rows.append((f"{what}: best neuron, {name}", bound, alone))
+    return rows
+
+
+def held(analyses: Sequence[Any], key: str) -> list[tuple[str, str, list[float]]]:
+    """What one readout reaches and loses, where every run has it."""
+    found = [analysis.readouts.get(key) for analysis in analyses]
     if not all(found):
         return []
     what = found[0].features.partition(", ")[2]
@@ -131,13 +143,7 @@ def looks(analyses: Sequence[Any]) -> list[tuple[str, str, list[float]]]:
     for name in analyses[0].altered:
         drop = [s[VALIDATION].balanced_tuned - s[name].balanced_tuned for s in scores]
         rows.append((f"{what}: drop, {name}", "at most 0.01", drop))
-    rows.append((f"{what}: ROC area", "", [s[VALIDATION].auc for s in scores]))
-    for name in (VALIDATION, *analyses[0].altered):
-        if all(f"{name}-looks" in analysis.selectivity for analysis in analyses):
-            alone = [analysis.of_neuron(f"{name}-looks", "balanced") for analysis in analyses]
-            bound = "at least 0.85" if name == VALIDATION else ""
-            rows.append((f"{what}: best neuron, {name}", bound, alone))
-    return rows
+    return [*rows, (f"{what}: ROC area", "", [s[VALIDATION].auc for s in scores])]
 
 
 def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

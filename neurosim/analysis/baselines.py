@@ -25,8 +25,12 @@ Features = Callable[..., np.ndarray]
 def several_looks(
     study: Study, target: str, zooms: Sequence[float], baselines: bool
 ) -> dict[str, Readout]:
-    """Readouts of the mean over looks at each image: enlarged by factors, and mirrored."""
-    found = {"top-looks": _looks(study, study.layer, target, zooms, partial(_top, study))}
+    """Readouts that learn from several looks at each image: enlarged by factors, and mirrored.
+
+    Of each kind of features there are two, one that is told of one look at the other images
+    (``-augmented``) and one that is told of the mean over looks (``-looks``).
+    """
+    found = _looks(study, study.layer, "top", target, zooms, partial(_top, study))
     if not baselines:
         return found
     # Found on one look at the training images, so that memory does not grow with looks.
@@ -36,12 +40,11 @@ def several_looks(
         kept = min(size, *pixels.shape)
         space = PCA(kept, svd_solver="randomized", random_state=0).fit(pixels)
         read = partial(_components, study, space)
-        made = _looks(study, f"PCA {size}", target, zooms, read)
-        found[f"pca-{size}-looks"] = in_pixels(made, space)
+        made = _looks(study, f"PCA {size}", f"pca-{size}", target, zooms, read)
+        found |= {key: in_pixels(one, space) for key, one in made.items()}
     study.tell("baselines: pooled, looks")
-    read = partial(_pool, study)
-    found["pooled-looks"] = _looks(study, f"{study.first} pooled", target, zooms, read)
-    return found
+    what = f"{study.first} pooled"
+    return found | _looks(study, what, "pooled", target, zooms, partial(_pool, study))
 
 
 def looks_of(zooms: Sequence[float]) -> list[dict[str, Any]]:
@@ -60,14 +63,23 @@ def _components(study: Study, space: PCA, part: Part, **how: Any) -> np.ndarray:
     return space.transform(study.pixels(part, plain=True, **how)).astype(np.float32)
 
 
-def _looks(study: Study, what: str, target: str, zooms: Sequence[float], seen: Features) -> Readout:
-    """Fitted on every look at a training image by itself, judged by the mean over looks."""
+def _looks(
+    study: Study, what: str, key: str, target: str, zooms: Sequence[float], seen: Features
+) -> dict[str, Readout]:
+    """Both learn from every look by itself; one decides by the first look, one by their mean."""
     looks = looks_of(zooms)
     each = study.features(lambda part: np.stack([seen(part, **look) for look in looks], axis=1))
-    features = {name: found.mean(axis=1) for name, found in each.items()}
-    judged = features[TRAIN]
-    features[TRAIN] = np.concatenate(list(each[TRAIN].swapaxes(0, 1)))
-    return study.read(f"{what}, {len(looks)} looks", target, features, len(looks), judged=judged)
+    every = np.concatenate(list(each[TRAIN].swapaxes(0, 1)))
+    machines = study.machines(target, every, len(looks))
+    first = {name: found[:, 0] for name, found in each.items()}
+    mean = {name: found.mean(axis=1) for name, found in each.items()}
+    count = len(looks)
+    return {
+        f"{key}-augmented": study.chosen(
+            f"{what}, learned from {count} looks", target, machines, first, first[TRAIN]
+        ),
+        f"{key}-looks": study.chosen(f"{what}, {count} looks", target, machines, mean, mean[TRAIN]),
+    }
 
 
 def in_pixels(readout: Readout, space: PCA) -> Readout:

@@ -44,21 +44,12 @@ class Fitted:
         return ((features - self.center) / self.scale) @ self.weights + self.bias
 
 
-def fit(
-    features: np.ndarray,
-    target: np.ndarray,
-    groups: int = 1,
-    components: int | None = None,
-    copies: np.ndarray | None = None,
-    seed: int = 0,
-    judged: np.ndarray | None = None,
-    calibrating: np.ndarray | None = None,
-) -> Fitted:
-    """Fit a linear support vector machine, its C and its threshold.
+class Machines:
+    """Linear support vector machines of one training set, made as they are asked for.
 
-    Classes weigh the same. C is the one with the largest area under the ROC curve of
-    cross-validated decisions, going up from the least as long as that grows; the threshold is the
-    :func:`equal_error` of these decisions: a rare class and many features push 0 too high.
+    Classes weigh the same. There is one for each C and each fold of the images, and what is chosen
+    is chosen by their decisions on images outside their fold. Several readouts may be chosen from
+    them, by different views of the images that they decide on.
 
     Parameters
     ----------
@@ -76,10 +67,6 @@ def fit(
         into one fold, for a machine that has learned one copy finds the other too well.
     seed : int
         Of the folds and of the components.
-    judged : ndarray, optional
-        (image, feature), one version only: what the machine will decide on, and C and the
-        threshold are chosen by; the first version by default. The mean over versions makes it
-        the mean of their decisions.
     calibrating : ndarray, optional
         bool (image,), one version only: images whose decisions choose the threshold; all by
         default. Of what features were learned from, decisions lie further apart than they will
@@ -90,19 +77,63 @@ def fit(
     RequestError
         Fewer images of the target, or of others, than folds make sense for.
     """
-    single = target[: len(target) // groups]
-    chosen = np.ones(len(single), bool) if calibrating is None else calibrating
-    alike = np.arange(len(single)) if copies is None else copies
-    parts = []
-    for inside, outside in _folds(single, alike, chosen, seed):
-        rows = np.concatenate([inside + len(single) * g for g in range(groups)])
-        parts.append((_Space(features[rows], components, seed), target[rows], outside))
-    cost, decision = _cross_validated(parts, features if judged is None else judged, single)
-    decision, truth = decision[chosen], single[chosen]
-    threshold = equal_error(decision, truth)
-    balanced = float(balanced_at(decision[:, None], truth, np.array([threshold]))[0])
-    machine = _Space(features, components, seed).machine(target, cost)
-    return replace(machine, threshold=threshold, cross_validated=balanced)
+
+    def __init__(
+        self,
+        features: np.ndarray,
+        target: np.ndarray,
+        groups: int = 1,
+        components: int | None = None,
+        copies: np.ndarray | None = None,
+        seed: int = 0,
+        calibrating: np.ndarray | None = None,
+    ) -> None:
+        single = target[: len(target) // groups]
+        chosen = np.ones(len(single), bool) if calibrating is None else calibrating
+        alike = np.arange(len(single)) if copies is None else copies
+        self._single, self._chosen, self._features = single, chosen, features
+        self._whole = _Space(features, target, components, seed)
+        self._parts = []
+        for inside, outside in _folds(single, alike, chosen, seed):
+            rows = np.concatenate([inside + len(single) * g for g in range(groups)])
+            space = _Space(features[rows], target[rows], components, seed)
+            self._parts.append((space, outside))
+
+    def fitted(self, judged: np.ndarray | None = None) -> Fitted:
+        """The machine of all training images, its C and its threshold.
+
+        C is the one with the largest area under the ROC curve of cross-validated decisions, going
+        up from the least as long as that grows; the threshold is the :func:`equal_error` of these
+        decisions: a rare class and many features push 0 too high.
+
+        Parameters
+        ----------
+        judged : ndarray, optional
+            (image, feature), one version only: what the machine will decide on, and C and the
+            threshold are chosen by; the first version by default. The mean over versions makes it
+            the mean of their decisions.
+        """
+        cost, decision = self._cross_validated(self._features if judged is None else judged)
+        decision, truth = decision[self._chosen], self._single[self._chosen]
+        threshold = equal_error(decision, truth)
+        balanced = float(balanced_at(decision[:, None], truth, np.array([threshold]))[0])
+        machine = self._whole.machine(cost)
+        return replace(machine, threshold=threshold, cross_validated=balanced)
+
+    def _cross_validated(self, judged: np.ndarray) -> tuple[float, np.ndarray]:
+        """The C whose decisions on images outside each fold have the largest area, and these."""
+        best: tuple[float, float, np.ndarray] | None = None
+        for cost in COSTS:
+            decision = np.empty(len(self._single))
+            for space, outside in self._parts:
+                decision[outside] = space.machine(cost).decide(judged[outside])
+            area = float(roc_auc_score(self._single, decision))
+            if best is not None and area < best[0]:
+                break
+            if best is None or area > best[0]:
+                best = (area, cost, decision)
+        assert best is not None
+        return best[1:]
 
 
 def _folds(
@@ -146,24 +177,6 @@ def equal_error(decision: np.ndarray, target: np.ndarray) -> float:
     return float((means[0] * spreads[1] + means[1] * spreads[0]) / sum(spreads))
 
 
-def _cross_validated(
-    parts: list[tuple[_Space, np.ndarray, np.ndarray]], judged: np.ndarray, single: np.ndarray
-) -> tuple[float, np.ndarray]:
-    """The C whose decisions on images outside each fold have the largest area, and these."""
-    best: tuple[float, float, np.ndarray] | None = None
-    for cost in COSTS:
-        decision = np.empty(len(single))
-        for space, truth, outside in parts:
-            decision[outside] = space.machine(truth, cost).decide(judged[outside])
-        area = float(roc_auc_score(single, decision))
-        if best is not None and area < best[0]:
-            break
-        if best is None or area > best[0]:
-            best = (area, cost, decision)
-    assert best is not None
-    return best[1:]
-
-
 def score(decision: np.ndarray, target: np.ndarray, threshold: float, seed: int = 0) -> Score:
     """How well decisions tell the target, at 0 and at a threshold.
 
@@ -200,29 +213,24 @@ def _shares(
 
 def readout(
     what: str,
-    train: np.ndarray,
-    target: np.ndarray,
+    machines: Machines,
     others: dict[str, tuple[np.ndarray, np.ndarray]],
-    groups: int = 1,
-    components: int | None = None,
-    copies: np.ndarray | None = None,
     judged: np.ndarray | None = None,
-    calibrating: np.ndarray | None = None,
 ) -> Readout:
-    """Fit on train and score on every other set.
+    """Choose on train and score on every other set.
 
     Parameters
     ----------
     what : str
         The features, for people.
-    train, target : ndarray
-        (image, feature) and bool (image,).
+    machines : Machines
+        Of the training images.
     others : dict
         By set: features and target of its images.
-    groups, components, copies, judged, calibrating
-        As in :func:`fit`.
+    judged
+        As in :meth:`Machines.fitted`.
     """
-    fitted = fit(train, target, groups, components, copies, judged=judged, calibrating=calibrating)
+    fitted = machines.fitted(judged)
     scores = {
         name: score(fitted.decide(features), truth, fitted.threshold)
         for name, (features, truth) in others.items()
@@ -243,7 +251,11 @@ def readout(
 class _Space:
     """Training images on standardised features, or on standardised components of them."""
 
-    def __init__(self, features: np.ndarray, components: int | None, seed: int) -> None:
+    def __init__(
+        self, features: np.ndarray, target: np.ndarray, components: int | None, seed: int
+    ) -> None:
+        self._target = target
+        self._made: dict[float, Fitted] = {}
         self._directions: np.ndarray | None = None
         self._center = features.mean(axis=0, dtype=np.float64)
         values = features
@@ -260,14 +272,19 @@ class _Space:
         middle = self._center if self._directions is None else 0.0
         self._values = ((values - middle) / scale).astype(np.float32)
 
-    def machine(self, target: np.ndarray, cost: float) -> Fitted:
+    def machine(self, cost: float) -> Fitted:
         """The machine of one C, in terms of the features themselves."""
+        if cost not in self._made:
+            self._made[cost] = self._machine(cost)
+        return self._made[cost]
+
+    def _machine(self, cost: float) -> Fitted:
         machine = LinearSVC(
             C=cost, class_weight="balanced", dual="auto", max_iter=PASSES, tol=1e-3, random_state=0
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            machine.fit(self._values, target)
+            machine.fit(self._values, self._target)
         weights, scale = machine.coef_[0], self._scale
         if self._directions is not None:
             weights = (weights / scale) @ self._directions

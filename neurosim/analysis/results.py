@@ -279,10 +279,11 @@ class Analysis:
         NaN without names or where one of them is constant.
     readouts : dict of str to Readout
         ``"top-face"`` (the layer's codes of faces alone) and, where they were asked for,
-        ``"top-looks"`` (the mean code over looks at each image) and the
+        ``"top-looks"`` (the mean code over looks at each image), ``"top-augmented"`` (one look at
+        each, by a machine that has learned from several looks at training images) and the
         baselines ``"pixels"``, ``"pca-128"``, ``"pca-512"``, ``"pooled"`` (the level above the
         image, largest activity in cells of positions) and ``"random"`` (the layer with random
-        weights); ``"pca-128-looks"`` and so on are read from all looks.
+        weights); ``"pca-128-looks"``, ``"pca-128-augmented"`` and so on likewise.
     distances : list of Distance
     completion : Completion or None
         None where the network has no names.

@@ -11,7 +11,7 @@ import numpy as np
 
 from neurosim.analysis.copies import copies
 from neurosim.analysis.parts import Part, Parts
-from neurosim.analysis.readout import readout
+from neurosim.analysis.readout import Machines, readout
 from neurosim.analysis.results import CALIBRATION, TRAIN, Readout
 from neurosim.coding.encode import coding_experiment, encode, seen
 from neurosim.coding.network import Settings
@@ -109,20 +109,36 @@ class Study:
 
     def read(
         self, what: str, target: str, features: dict[str, np.ndarray], groups: int = 1,
-        components: int | None = None, judged: np.ndarray | None = None,
+        components: int | None = None,
     ) -> Readout:  # fmt: skip
         """A readout of :meth:`features`; those of train may come in several versions."""
-        truth = {name: self.parts.target(name, target) for name in self.parts.all}
-        others = {name: (x, truth[name]) for name, x in features.items() if name != TRAIN}
-        learned = [truth[name] for name in self.learned]
+        machines = self.machines(target, features[TRAIN], groups, components)
+        return self.chosen(what, target, machines, features)
+
+    def machines(
+        self, target: str, features: np.ndarray, groups: int = 1, components: int | None = None
+    ) -> Machines:
+        """Machines of what readouts learn from, in one version or in several."""
+        learned = [self.parts.target(name, target) for name in self.learned]
         calibrating = None
-        if CALIBRATION in truth:
+        if CALIBRATION in self.learned:
             calibrating = np.repeat([False, True], [len(one) for one in learned])
         tiled = np.tile(np.concatenate(learned), groups)
-        return readout(
-            what, features[TRAIN], tiled, others, groups, components, self.copies, judged,
-            calibrating,
+        return Machines(
+            features, tiled, groups, components, self.copies, calibrating=calibrating
         )  # fmt: skip
+
+    def chosen(
+        self, what: str, target: str, machines: Machines, features: dict[str, np.ndarray],
+        judged: np.ndarray | None = None,
+    ) -> Readout:  # fmt: skip
+        """A readout that is chosen from machines, and told of the other sets."""
+        others = {
+            name: (x, self.parts.target(name, target))
+            for name, x in features.items()
+            if name != TRAIN
+        }
+        return readout(what, machines, others, judged)
 
 
 def _suffixes(changes: dict[str, Any]) -> str:

@@ -89,7 +89,7 @@ def score_section(material: Material, found: Analysis) -> Section | None:
         }
         for readout in found.readouts.values()
     }
-    strong = [r.features for key, r in found.readouts.items() if key == "top-face"]
+    strong = [r.features for key, r in found.readouts.items() if key.startswith("top-")]
     alone = {}
     for name in sets:
         if f"{name}-face" in found.selectivity:

@@ -86,7 +86,8 @@ def test_readouts_are_what_their_weights_say(run: Path, found: Analysis) -> None
             target, score.decision >= np.float32(top.threshold)
         )
     baselines = {"pixels", "pca-128", "pca-512", "pooled", "random"}
-    looks = {f"{name}-looks" for name in ("top", "pca-128", "pca-512", "pooled")}
+    several = ("top", "pca-128", "pca-512", "pooled")
+    looks = {f"{name}-{kind}" for name in several for kind in ("augmented", "looks")}
     assert set(found.readouts) == {"top-face", *looks, *baselines}
     assert {found.readouts[name].features[-7:] for name in looks} == {"4 looks"}
     assert len(found.readouts["pca-128-looks"].weights) == len(found.readouts["pixels"].weights)
@@ -107,6 +108,17 @@ def test_several_looks_decide_by_their_mean(run: Path, found: Analysis) -> None:
     said = activity >= found.of_neuron("train-looks", "threshold")
     share = balanced_accuracy_score(found.sets["noisy"].target, said)
     assert found.of_neuron("noisy-looks", "balanced") == pytest.approx(share, abs=1e-6)
+
+
+def test_what_was_learned_from_several_looks_decides_on_one(run: Path, found: Analysis) -> None:
+    one, mean = found.readouts["top-augmented"], found.readouts["top-looks"]
+    assert one.features == "P1, learned from 4 looks"
+    with open_codes(run, "noisy") as codes:
+        x = codes.dense("P1").astype(np.float64)
+    decision = ((x - one.center) / one.scale) @ one.weights + one.bias
+    assert np.allclose(decision, one.scores["noisy"].decision, atol=1e-4)
+    assert np.array_equal(one.center, mean.center)
+    assert not np.array_equal(one.center, found.readouts["top-face"].center)
 
 
 def test_zooms_that_show_nothing_are_refused(run: Path, sets: Path, call: Call) -> None:

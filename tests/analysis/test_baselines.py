@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 from neurosim.analysis.baselines import in_pixels
-from neurosim.analysis.readout import readout
+from neurosim.analysis.readout import Machines, readout
 
 
 def test_a_readout_of_components_reads_pixels(rng: np.random.Generator) -> None:
@@ -17,7 +17,9 @@ def test_a_readout_of_components_reads_pixels(rng: np.random.Generator) -> None:
     components = space.transform(pixels)
     components[:, 5] = 0
     space.components_[5] = 0
-    made = readout("PCA", components[:80], target[:80], {"validation": (components, target)})
+    made = readout(
+        "PCA", Machines(components[:80], target[:80]), {"validation": (components, target)}
+    )
     told = in_pixels(made, space)
     decision = (pixels - told.center) / told.scale @ told.weights + told.bias
     np.testing.assert_allclose(decision, told.scores["validation"].decision, atol=1e-5)

@@ -9,7 +9,7 @@ from sklearn.metrics import roc_auc_score
 from neurosim.analysis import readout as module
 from neurosim.analysis.analyze import distance
 from neurosim.analysis.features import pooled
-from neurosim.analysis.readout import equal_error, fit, readout, score
+from neurosim.analysis.readout import Machines, equal_error, readout, score
 from neurosim.analysis.selectivity import best_threshold
 from neurosim.errors import RequestError
 
@@ -28,7 +28,7 @@ def gaussians(
 def test_the_readout_comes_near_the_best_there_is(rng: np.random.Generator) -> None:
     """The best balanced accuracy for two clouds a distance d apart is Φ(d / 2)."""
     x, target = gaussians(rng, 1500, 0.5, 2)
-    found = fit(x, target)
+    found = Machines(x, target).fitted()
     y, truth = gaussians(rng, 4000, 0.5, 2)
     told = score(found.decide(y), truth, found.threshold)
     assert told.balanced_tuned == pytest.approx(norm.cdf(1), abs=0.03)
@@ -54,7 +54,7 @@ def test_the_threshold_is_the_one_that_suits_decisions_on_unseen_images(
     monkeypatch.setattr(module, "COSTS", (0.1,))
     x, target = gaussians(rng, 400, 0.05, 0, features=300)
     x[:, 2:42] += 0.75 * target[:, None]
-    found = fit(x, target)
+    found = Machines(x, target).fitted()
     y, truth = gaussians(rng, 2000, 0.05, 0, features=300)
     y[:, 2:42] += 0.75 * truth[:, None]
     told = score(found.decide(y), truth, found.threshold)
@@ -87,7 +87,7 @@ def test_features_that_were_learned_by_heart_are_no_measure_of_new_ones(
     y, truth = gaussians(rng, 4000, 0.5, 2)
     told = {}
     for name, chosen in (("all", None), ("kept", kept)):
-        found = fit(x, target, calibrating=chosen)
+        found = Machines(x, target, calibrating=chosen).fitted()
         told[name] = score(found.decide(y), truth, found.threshold).balanced_tuned
         assert found.cross_validated > told[name] - 0.03
     assert told["kept"] == pytest.approx(norm.cdf(1), abs=0.02)
@@ -112,8 +112,8 @@ def test_few_targets_move_it_less_than_the_best_balanced_accuracy_does(
 
 def test_nothing_of_other_sets_reaches_the_fit(rng: np.random.Generator) -> None:
     x, target = gaussians(rng, 200, 0.3, 1)
-    one = readout("x", x, target, {"validation": gaussians(rng, 50, 0.3, 1)})
-    two = readout("x", x, target, {"validation": gaussians(rng, 70, 0.6, 5)})
+    one = readout("x", Machines(x, target), {"validation": gaussians(rng, 50, 0.3, 1)})
+    two = readout("x", Machines(x, target), {"validation": gaussians(rng, 70, 0.6, 5)})
     assert np.array_equal(one.weights, two.weights)
     assert (one.cost, one.threshold, one.bias) == (two.cost, two.threshold, two.bias)
 
@@ -121,9 +121,11 @@ def test_nothing_of_other_sets_reaches_the_fit(rng: np.random.Generator) -> None
 def test_versions_of_an_image_stay_in_one_fold(rng: np.random.Generator) -> None:
     """Noise that is shown twice would be learned by heart if a fold held one of the two."""
     x, target = rng.normal(size=(80, 300)), np.arange(80) < 40
-    twice = fit(np.concatenate([x, x]), np.tile(target, 2), groups=2)
-    leaking = fit(np.concatenate([x, x]), np.tile(target, 2))
-    told = fit(np.concatenate([x, x]), np.tile(target, 2), copies=np.tile(np.arange(80), 2))
+    twice = Machines(np.concatenate([x, x]), np.tile(target, 2), groups=2).fitted()
+    leaking = Machines(np.concatenate([x, x]), np.tile(target, 2)).fitted()
+    told = Machines(
+        np.concatenate([x, x]), np.tile(target, 2), copies=np.tile(np.arange(80), 2)
+    ).fitted()
     assert leaking.cross_validated > 0.85
     assert twice.cross_validated < 0.75
     assert told.cross_validated < 0.75
@@ -134,11 +136,24 @@ def test_a_readout_of_several_looks_is_judged_by_their_mean(rng: np.random.Gener
     signal, target = gaussians(rng, 200, 0.25, 4)
     looks = [signal + rng.normal(size=signal.shape) * 2 for _ in range(8)]
     every, truth = np.concatenate(looks), np.tile(target, 8)
-    one = fit(every, truth, groups=8)
-    mean = fit(every, truth, groups=8, judged=np.mean(looks, axis=0))
+    machines = Machines(every, truth, groups=8)
+    one = machines.fitted()
+    mean = machines.fitted(np.mean(looks, axis=0))
     assert mean.cross_validated > one.cross_validated + 0.05
     decisions = np.mean([mean.decide(look) for look in looks], axis=0)
     np.testing.assert_allclose(mean.decide(np.mean(looks, axis=0)), decisions, atol=1e-9)
+
+
+def test_one_look_is_told_better_after_learning_from_several(rng: np.random.Generator) -> None:
+    """Few images in many dimensions: more looks at them leave less of their noise to learn."""
+    signal, target = gaussians(rng, 60, 0.5, 4, features=100)
+    looks = [signal + rng.normal(size=signal.shape) for _ in range(8)]
+    alone = Machines(looks[0], target).fitted()
+    several = Machines(np.concatenate(looks), np.tile(target, 8), groups=8).fitted(looks[0])
+    new, truth = gaussians(rng, 2000, 0.5, 4, features=100)
+    new += rng.normal(size=new.shape)
+    areas = [roc_auc_score(truth, one.decide(new)) for one in (alone, several)]
+    assert areas[1] > areas[0] + 0.02
 
 
 def test_the_interval_covers_what_more_images_would_show(rng: np.random.Generator) -> None:
@@ -154,10 +169,10 @@ def test_the_interval_covers_what_more_images_would_show(rng: np.random.Generato
 
 def test_too_few_images_are_told() -> None:
     with pytest.raises(RequestError, match="at least 2 of each"):
-        fit(np.zeros((4, 2)), np.array([True, False, False, False]))
+        Machines(np.zeros((4, 2)), np.array([True, False, False, False]))
     target = np.arange(12) < 6
     with pytest.raises(RequestError, match="0 calibration images of the target and 6 others"):
-        fit(np.zeros((12, 2)), target, calibrating=~target)
+        Machines(np.zeros((12, 2)), target, calibrating=~target)
 
 
 def test_pooling_takes_the_largest_of_each_cell(rng: np.random.Generator) -> None:
@@ -174,7 +189,7 @@ def test_a_readout_of_components_looks_at_them_alone(rng: np.random.Generator) -
     x = rng.normal(size=(60, 40)) * np.r_[10, 9, 8, np.full(37, 0.5)]
     target = np.arange(60) % 3 == 0
     x[:, 1] += 15 * target
-    found = fit(x, target, components=3)
+    found = Machines(x, target, components=3).fitted()
     directions = np.linalg.svd(x - x.mean(axis=0), full_matrices=False)[2][:3]
     inside = found.weights @ directions.T @ directions
     assert np.allclose(found.weights, inside)
