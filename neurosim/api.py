@@ -230,8 +230,8 @@ def analyze(
     **options
         ``train`` (images, those of the run by default), ``calibration`` (images that the network
         has not learned from: readouts learn from these too, and choose thresholds by them),
-        ``random`` (another run as the random network), ``mirror`` (fit on mirrored images too),
-        ``zooms`` (factors: also learn from looks enlarged by each and mirrored, decide by one, by all),
+        ``random`` (another run as the random network), ``zooms`` (factors:
+        learn from looks enlarged by each, mirrored too; decide by one, and by the mean of all),
         ``seed``, ``backend``, ``threads``, ``report``, ``tell``, ``settings`` (:class:`Settings`).
 
     Returns

@@ -59,9 +59,6 @@ def analyze(
         Path | None,
         typer.Option(metavar="RUN", help="A run to compare with as the random network."),
     ] = None,
-    mirror: Annotated[
-        bool, typer.Option("--mirror", help="Fit the readout on mirrored training images too.")
-    ] = False,
     zoom: Annotated[
         list[float] | None,
         typer.Option(
@@ -110,8 +107,7 @@ def analyze(
         raise RequestError("--random names the random network of one run; give one run at a time")
     options: dict[str, Any] = {
         "train": train, "validation": validation, "altered": altered or (), "target": target,
-        "layer": layer, "baselines": baselines, "random": random, "mirror": mirror,
-        "zooms": zoom or (),
+        "layer": layer, "baselines": baselines, "random": random, "zooms": zoom or (),
         "settings": Settings(steps=steps, nbatch=batch, solver=solver, tolerance=tolerance),
         "calibration": calibration, "seed": seed, "backend": backend, "threads": threads,
     }  # fmt: skip

@@ -47,7 +47,6 @@ def analyze(
     layer: str | None = None,
     baselines: bool = False,
     random: str | Path | None = None,
-    mirror: bool = False,
     zooms: Sequence[float] = (),
     settings: Settings | None = None,
     seed: int = 0,
@@ -73,7 +72,7 @@ def analyze(
     neuron = int(np.nanargmax(tables[f"{TRAIN}-face"].d_prime[row]))
     responses, alike = _responses(study)
     study.tell("readout")
-    readouts = {"top-face": _readout(study, target, mirror)}
+    readouts = {"top-face": _readout(study, target)}
     if zooms:
         readouts |= several_looks(study, target, zooms, baselines)
         tables |= _of_looks(study, zooms)
@@ -166,14 +165,10 @@ def _activity(study: Study, neuron: int) -> dict[str, np.ndarray]:
     return found
 
 
-def _readout(study: Study, target: str, mirror: bool) -> Readout:
+def _readout(study: Study, target: str) -> Readout:
     """The readout of the layer that is analysed."""
     features = study.features(lambda part: study.codes(part, study.layer).toarray())
-    if mirror:
-        learned = [study.parts.all[name] for name in study.learned]
-        more = [study.codes(part, study.layer, mirrored=True).toarray() for part in learned]
-        features[TRAIN] = np.concatenate([features[TRAIN], *more])
-    return study.read(study.layer, target, features, 2 if mirror else 1)
+    return study.read(study.layer, target, features)
 
 
 def _distances(study: Study) -> list[Distance]:

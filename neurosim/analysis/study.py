@@ -108,11 +108,14 @@ class Study:
         return found
 
     def read(
-        self, what: str, target: str, features: dict[str, np.ndarray], groups: int = 1,
+        self,
+        what: str,
+        target: str,
+        features: dict[str, np.ndarray],
         components: int | None = None,
-    ) -> Readout:  # fmt: skip
-        """A readout of :meth:`features`; those of train may come in several versions."""
-        machines = self.machines(target, features[TRAIN], groups, components)
+    ) -> Readout:
+        """A readout of :meth:`features`, or of their principal components."""
+        machines = self.machines(target, features[TRAIN], components=components)
         return self.chosen(what, target, machines, features)
 
     def machines(

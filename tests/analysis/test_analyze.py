@@ -39,7 +39,6 @@ def found(run: Path, sets: Path) -> Analysis:
         altered=[sets / "noisy"],
         target=TARGET,
         baselines=True,
-        mirror=True,
         zooms=[1.25],
         threads=1,
     )
@@ -172,7 +171,7 @@ def test_an_analysis_again_codes_nothing(
     assert len(before) == 17  # 3 sets, 3 of them without training, 3 other ways
     status, out, err = call(
         run, "--validation", sets / "validation", "--altered", sets / "noisy", "--target", TARGET,
-        "--baselines", "--mirror", "--zoom", 1.25, "--threads", 1,
+        "--baselines", "--zoom", 1.25, "--threads", 1,
     )  # fmt: skip
     assert status == 0
     assert {p: p.stat().st_mtime_ns for p in (run / "codes").rglob("run.h5")} == before
