@@ -92,12 +92,11 @@ class Machines:
         chosen = np.ones(len(single), bool) if calibrating is None else calibrating
         alike = np.arange(len(single)) if copies is None else copies
         self._single, self._chosen, self._features = single, chosen, features
-        self._whole = _Space(features, target, components, seed)
+        self._whole = _Space(features, target, slice(None), components, seed)
         self._parts = []
         for inside, outside in _folds(single, alike, chosen, seed):
             rows = np.concatenate([inside + len(single) * g for g in range(groups)])
-            space = _Space(features[rows], target[rows], components, seed)
-            self._parts.append((space, outside))
+            self._parts.append((_Space(features, target, rows, components, seed), outside))
 
     def fitted(self, judged: np.ndarray | None = None) -> Fitted:
         """The machine of all training images, its C and its threshold.
@@ -249,28 +248,43 @@ def readout(
 
 
 class _Space:
-    """Training images on standardised features, or on standardised components of them."""
+    """Some training images on standardised features, or on standardised components of them.
+
+    Components are kept, features standardised for each machine: folds hold no copies of them.
+    """
 
     def __init__(
-        self, features: np.ndarray, target: np.ndarray, components: int | None, seed: int
+        self,
+        features: np.ndarray,
+        target: np.ndarray,
+        rows: np.ndarray | slice,
+        components: int | None,
+        seed: int,
     ) -> None:
-        self._target = target
+        self._features, self._target, self._rows = features, target[rows], rows
         self._made: dict[float, Fitted] = {}
         self._directions: np.ndarray | None = None
-        self._center = features.mean(axis=0, dtype=np.float64)
-        values = features
+        own = features[rows]
+        self._center = own.mean(axis=0, dtype=np.float64)
+        values = own
         if components is not None:
-            size = min(components, *features.shape)
-            solver = "randomized" if size < 0.8 * min(features.shape) else "full"
-            found = PCA(size, svd_solver=solver, random_state=seed).fit(features)
+            size = min(components, *own.shape)
+            solver = "randomized" if size < 0.8 * min(own.shape) else "full"
+            found = PCA(size, svd_solver=solver, random_state=seed).fit(own)
             self._directions = found.components_
-            values = (features - self._center) @ found.components_.T
+            values = (own - self._center) @ found.components_.T
         scale = values.std(axis=0, dtype=np.float64)
         # A feature that never varies counts for nothing.
         scale[scale < 1e-6 * max(float(scale.max(initial=0)), 1e-30)] = np.inf
         self._scale = scale
-        middle = self._center if self._directions is None else 0.0
-        self._values = ((values - middle) / scale).astype(np.float32)
+        self._components = None if components is None else (values / scale).astype(np.float32)
+
+    def _values(self) -> np.ndarray:
+        """What machines learn from, float32 (image, feature)."""
+        if self._components is not None:
+            return self._components
+        own = self._features[self._rows]
+        return ((own - self._center) / self._scale).astype(np.float32)
 
     def machine(self, cost: float) -> Fitted:
         """The machine of one C, in terms of the features themselves."""
@@ -284,7 +298,7 @@ class _Space:
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)
-            machine.fit(self._values, self._target)
+            machine.fit(self._values(), self._target)
         weights, scale = machine.coef_[0], self._scale
         if self._directions is not None:
             weights = (weights / scale) @ self._directions
