@@ -151,8 +151,12 @@ def _folds(
             f"{kept[0]} calibration images of the target and {kept[1]} others; a threshold needs "
             "at least 2 of each"
         )
+    # Numbered as they come: what groups are called elsewhere has no part in the folds.
+    _, first, group = np.unique(alike, return_index=True, return_inverse=True)
     splits = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    return list(splits.split(single[:, None], single + 2 * chosen, alike))
+    return list(
+        splits.split(single[:, None], single + 2 * chosen, first.argsort().argsort()[group])
+    )
 
 
 def equal_error(decision: np.ndarray, target: np.ndarray) -> float:

@@ -131,6 +131,14 @@ def test_versions_of_an_image_stay_in_one_fold(rng: np.random.Generator) -> None
     assert told.cross_validated < 0.75
 
 
+def test_what_groups_of_copies_are_called_changes_nothing(rng: np.random.Generator) -> None:
+    x, target = gaussians(rng, 120, 0.25, 1)
+    alike = np.sort(rng.integers(80, size=120))
+    named = rng.permutation(1000)[alike]
+    one, two = (Machines(x, target, copies=copies).fitted() for copies in (alike, named))
+    assert (one.cost, one.threshold) == (two.cost, two.threshold)
+
+
 def test_a_readout_of_several_looks_is_judged_by_their_mean(rng: np.random.Generator) -> None:
     """Looks whose noise is their own: their mean decides better than one of them."""
     signal, target = gaussians(rng, 200, 0.25, 4)
