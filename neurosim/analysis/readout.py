@@ -20,8 +20,8 @@ from neurosim.errors import RequestError
 #: standardised, so one row suits all.
 COSTS = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1)
 FOLDS = 5
-#: Resampled sets of images behind each 95 % interval.
-RESAMPLES = 2000
+#: Shares drawn for each 95 % interval.
+DRAWN = 10_000
 #: Passes over the images after which a machine is taken as it is: thousands of pixels that
 #: separate a few images never settle at a large C, and no longer change what it tells apart.
 PASSES = 500
@@ -206,12 +206,12 @@ def _shares(
     right = (decision >= threshold) == target
     hits, misses = right[target].mean(), right[~target].mean()
     rng = np.random.default_rng(seed)
-    # Images of each kind drawn with replacement: the number that is right is binomial.
-    drawn = [
-        rng.binomial(len(r), r.mean(), RESAMPLES) / len(r) for r in (right[target], right[~target])
-    ]
+    # Shares' posterior under Jeffreys' prior: where all of a few are right, of more not all are.
+    counts = [(int(r.sum()) + 0.5, int((~r).sum()) + 0.5) for r in (right[target], right[~target])]
+    drawn = [rng.beta(*count, DRAWN) for count in counts]
     low, high = np.percentile(0.5 * (drawn[0] + drawn[1]), [2.5, 97.5])
-    return float(right.mean()), float(0.5 * (hits + misses)), float(low), float(high)
+    told = float(0.5 * (hits + misses))
+    return float(right.mean()), told, min(float(low), told), max(float(high), told)
 
 
 def readout(

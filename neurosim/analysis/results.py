@@ -96,7 +96,7 @@ class Score:
         Share of images that are right, mean of the shares of both classes, area under the ROC
         curve; at the classifier's own threshold of 0.
     low, high : float
-        95 % interval of ``balanced`` (bootstrap over images).
+        95 % interval of ``balanced`` (over images, by Jeffreys' prior of both shares).
     accuracy_tuned, balanced_tuned, low_tuned, high_tuned : float
         The same at the threshold that was chosen on training (or calibration) images.
     decision : ndarray

@@ -114,8 +114,8 @@ def score_section(material: Material, found: Analysis) -> Section | None:
     table = Table(
         "Balanced accuracy",
         f"Is it {person(found.target)}, or not? Mean of the shares of both kinds that are told "
-        "right (0.5: chance), with 95 % intervals (bootstrap over images). Linear support vector "
-        "machines; "
+        "right (0.5: chance), with 95 % intervals (over images, by Jeffreys' prior). Linear "
+        "support vector machines; "
         f"threshold and cost were chosen on training images alone{calibrated}. {counts}.",
         ("reads", *sets),
         [(name, *(_cell(row[s]) if s in row else "" for s in sets)) for name, row in rows.items()],

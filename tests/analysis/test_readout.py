@@ -44,7 +44,8 @@ def test_both_thresholds_are_scored(rng: np.random.Generator) -> None:
     told = score(decision, target, -2.0)
     assert (told.accuracy, told.balanced, told.auc) == (0.9, 0.5, 1.0)
     assert (told.accuracy_tuned, told.balanced_tuned) == (1.0, 1.0)
-    assert (told.low, told.high) == (0.5, 0.5)
+    # All of 4 and of 36 on one side: what more images would show is not known.
+    assert 0.4 < told.low < 0.49 and 0.5 < told.high < 0.72
 
 
 def test_the_threshold_is_the_one_that_suits_decisions_on_unseen_images(
