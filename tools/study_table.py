@@ -272,7 +272,7 @@ def _told(values: list[float]) -> str:
 def _mean(values: list[float]) -> tuple[str, str]:
     """Mean, and standard deviation (of a sample) where there are several."""
     deviation = f"{np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
-    return f"{np.mean(values):.3f}", deviation
+    return f"{np.mean(values):z.3f}", deviation
 
 
 def page(runs: Sequence[Path], analyses: Sequence[Any], command: str) -> str:
@@ -280,7 +280,7 @@ def page(runs: Sequence[Path], analyses: Sequence[Any], command: str) -> str:
     first = analyses[0]
     count = "One run" if len(runs) == 1 else f"{len(runs)} runs that differ by their seed"
     wanted = [
-        [name, bound, ", ".join(f"{v:.3f}" for v in values), *_mean(values)]
+        [name, bound, ", ".join(f"{v:z.3f}" for v in values), *_mean(values)]
         for name, bound, values in targets(analyses)
     ]
     sets = [
