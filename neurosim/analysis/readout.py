@@ -154,9 +154,8 @@ def _folds(
     # Numbered as they come: what groups are called elsewhere has no part in the folds.
     _, first, group = np.unique(alike, return_index=True, return_inverse=True)
     splits = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    return list(
-        splits.split(single[:, None], single + 2 * chosen, first.argsort().argsort()[group])
-    )
+    named = first.argsort().argsort()[group]
+    return list(splits.split(single[:, None], single + 2 * chosen, named))
 
 
 def equal_error(decision: np.ndarray, target: np.ndarray) -> float:

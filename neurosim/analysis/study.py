@@ -127,9 +127,7 @@ class Study:
         if CALIBRATION in self.learned:
             calibrating = np.repeat([False, True], [len(one) for one in learned])
         tiled = np.tile(np.concatenate(learned), groups)
-        return Machines(
-            features, tiled, groups, components, self.copies, calibrating=calibrating
-        )  # fmt: skip
+        return Machines(features, tiled, groups, components, self.copies, calibrating=calibrating)
 
     def chosen(
         self, what: str, target: str, machines: Machines, features: dict[str, np.ndarray],

@@ -40,5 +40,5 @@ def prepared_groups(files: Sequence[Path]) -> NDArray[np.int64] | None:
         if digests != [row["sha256"] for row in rows]:
             return None
         return np.array([int(row["group"]) for row in rows], np.int64)
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, csv.Error):
         return None

@@ -81,5 +81,6 @@ def test_the_manifest_is_taken_at_its_word_only_for_what_it_tells(out: Path) -> 
     assert prepared_groups(files) is None
     files[0].write_bytes(was)
     assert np.array_equal(prepared_groups(files), groups)
-    (out / "manifest.csv").write_text("file,group\n")
-    assert prepared_groups(files) is None
+    for damaged in ("file,group\n", "file,group,sha256\n" + "x" * 200_000 + ",1,0\n"):
+        (out / "manifest.csv").write_text(damaged)
+        assert prepared_groups(files) is None
