@@ -18,11 +18,8 @@ import numpy as np
 from PIL import Image
 
 import neurosim
+from study_decisions import VALIDATION, ahead, d_prime, drop, pairs, spread_of_taken, taken
 
-#: The set that numbers are reported of, as `neurosim analyze` calls it.
-VALIDATION = "validation"
-#: Shares of images drawn for the interval of a drop.
-DRAWN = 10_000
 #: Heads the table of what alterations take from all decisions, not from those that turn.
 APART = (
     "## How far apart decisions are\n\nd′: the mean decision on the target less that on others, "
@@ -30,6 +27,15 @@ APART = (
     "mean over runs ± deviation, and, in the first run, its 95 % interval over images. An image "
     "that does not cross the threshold counts here too, so less is left to chance."
 )
+#: Heads the table of differences.
+BESIDE = (
+    "## Beside simpler codes\n\nBalanced accuracy of the top layer less that of simpler features "
+    "that learned from and decide on as many looks. Drop, of d′: by how much less the top layer "
+    "loses, in balanced accuracy and as a share of [d′](#how-far-apart-decisions-are). Mean over "
+    "the runs that have both, and 95 % intervals over images, each beside itself."
+)
+#: Readouts of simpler features.
+SIMPLER = ("pixels", "pca-128", "pca-512", "pooled", "random")
 #: Width, in pixels, of a figure that is copied.
 WIDTH = 1000
 #: Figures of a report that are copied, where it has them: those that show no photographs.
@@ -152,64 +158,6 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines) + "\n"
 
 
-def drop(found: Any, readout: Any, name: str) -> tuple[float, float, float]:
-    """What an alteration takes from balanced accuracy, and its 95 % interval over images.
-
-    Each image goes with its altered version. The shares of each kind that turn wrong and that turn
-    right have the posterior of counts under Jeffreys' prior: where none of a few images turns,
-    some others would have.
-    """
-    decisions, target = pairs(found, readout, name)
-    plain, changed = (decisions >= np.float32(readout.threshold)) == target
-    lost = plain.astype(int) - changed
-    rng = np.random.default_rng(0)
-    parts = [lost[target], lost[~target]]
-    drawn = np.zeros(DRAWN)
-    for part in parts:
-        counts = [np.count_nonzero(part == turned) for turned in (1, -1, 0)]
-        wrong, again, _ = rng.dirichlet(np.array(counts) + 0.5, DRAWN).T
-        drawn += (wrong - again) / 2
-    low, high = np.percentile(drawn, [2.5, 97.5])
-    return float(np.mean([part.mean() for part in parts])), float(low), float(high)
-
-
-def pairs(found: Any, readout: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
-    """Decisions on images and on their altered versions, (2, image), and which show the target."""
-    original, altered = found.sets[VALIDATION], found.sets[name]
-    # As the analysis has matched them: by name in the folder, else by the name of the file.
-    files = {Path(shown).name: k for k, shown in enumerate(original.names)}
-    place = files | {shown: k for k, shown in enumerate(original.names)}
-    match = [place.get(shown, files[Path(shown).name]) for shown in altered.names]
-    plain, changed = (readout.scores[images].decision for images in (VALIDATION, name))
-    return np.stack([plain[match], changed]), altered.target
-
-
-def d_prime(decisions: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """How far decisions (..., image) on the target stand from the others, in deviations.
-
-    The difference of both means over the root of the mean of both variances; NaN without these.
-    """
-    kinds = [decisions[..., kind].astype(np.float64) for kind in (target, ~target)]
-    apart = kinds[0].mean(-1) - kinds[1].mean(-1)
-    spread = np.sqrt((kinds[0].var(-1) + kinds[1].var(-1)) / 2)
-    return np.divide(apart, spread, out=np.full_like(apart, np.nan), where=spread > 0)
-
-
-def taken(decisions: np.ndarray, target: np.ndarray) -> float:
-    """What an alteration takes from d′; decisions (2, image) before and after."""
-    before, after = d_prime(decisions, target)
-    return float(before - after)
-
-
-def spread_of_taken(decisions: np.ndarray, target: np.ndarray) -> str:
-    """Its 95 % interval over images: those of each kind drawn anew, each with its altered one."""
-    rng = np.random.default_rng(0)
-    kinds = np.flatnonzero(target), np.flatnonzero(~target)
-    drawn = (np.concatenate([rng.choice(k, len(k)) for k in kinds]) for _ in range(DRAWN // 5))
-    ends = np.percentile([taken(decisions[:, d], target[d]) for d in drawn], [2.5, 97.5])
-    return " to ".join(f"{end:z.3f}" for end in ends)
-
-
 def apart(analyses: Sequence[Any]) -> str:
     """Every readout of the first run: d′ in all runs that have it, and what is taken from it."""
     first = analyses[0]
@@ -220,11 +168,37 @@ def apart(analyses: Sequence[Any]) -> str:
         for name in first.altered:
             each = [pairs(found, one, name) for found, one in runs]
             plain = [float(d_prime(decisions, target)[0]) for decisions, target in each]
-            changes += [_told([taken(*pair) for pair in each]), spread_of_taken(*each[0])]
+            low, high = spread_of_taken(*each[0])
+            changes += [_told([taken(*pair) for pair in each]), f"{low:z.3f} to {high:z.3f}"]
             cells = [readout.features, str(len(runs)), _told(plain)]
         rows.append([*cells, *changes])
     shown = [cell for name in first.altered for cell in (name, "first run")]
     return table(["linear SVM on", "runs", VALIDATION, *shown], rows)
+
+
+def beside(analyses: Sequence[Any]) -> str:
+    """The top layer's readouts less those of simpler features that learned and decide alike."""
+    first = analyses[0]
+    rows = []
+    for own, way in (("top-face", ""), ("top-augmented", "-augmented"), ("top-looks", "-looks")):
+        for other in (f"{simpler}{way}" for simpler in SIMPLER):
+            runs = [found for found in analyses if {own, other} <= found.readouts.keys()]
+            if not runs:
+                continue
+            what = f"{first.readouts[own].features}, less {runs[0].readouts[other].features}"
+            cells = [what, str(len(runs))]
+            for number, name in enumerate(first.altered):
+                found = ahead(runs, own, other, name)
+                cells += [_interval(one) for one in found[bool(number) :]]
+            rows.append(cells)
+    sets = [cell for name in first.altered for cell in (name, "drop", "of d′")]
+    return table(["", "runs", VALIDATION, *sets], rows) if rows else ""
+
+
+def _interval(found: Sequence[float]) -> str:
+    """A difference and its interval."""
+    told, low, high = found
+    return f"{told:+.3f} ({low:+.3f} to {high:+.3f})"
 
 
 def scores(analyses: Sequence[Any]) -> str:
@@ -305,6 +279,7 @@ def page(runs: Sequence[Path], analyses: Sequence[Any], command: str) -> str:
             if len(runs) > 1
             else ""
         )
+        + (f"\n{BESIDE}\n\n{shown}" if (shown := beside(analyses)) else "")
         + (f"\n{APART}\n\n{apart(analyses)}" if first.altered else "")
         + (f"\n## Notes\n\n{notes}" if notes else "")
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from attack.dictionary import Dictionary
 from attack.dsc import DeepSparseCoding
 from attack.fixed_point import Circuit, Level
 from attack.images import read_images
+from attack.models import open_model
 from attack.pathway import Pool, pathway
 from attack.unrolled import Unrolled
 from tests.analysis.networks import faces, params
@@ -61,7 +63,7 @@ def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
     train = faces(folder / "train")
     neurosim.run(neurosim.loads(text(train, request.param == "pooled")), folder / "run", threads=1)
     validation = faces(folder / "validation", each=8, split="validation")
-    neurosim.analyze(folder / "run", validation, target=TARGET, threads=1)
+    neurosim.analyze(folder / "run", validation, target=TARGET, zooms=[1.0], threads=1)
     return folder
 
 
@@ -167,6 +169,27 @@ def test_both_ways_agree_where_dynamics_have_settled(model: Path) -> None:
     one, other = (m.gradient(pixels).reshape(6, -1) for m in (implicit, unrolled))
     norms = np.linalg.norm(one, axis=1) * np.linalg.norm(other, axis=1)
     assert ((one * other).sum(axis=1) / norms).min() > 0.97
+
+
+@pytest.mark.parametrize(("part", "key"), [("", "top-face"), (":augmented", "top-augmented")])
+def test_a_model_decides_as_the_analysis_did(model: Path, part: str, key: str) -> None:
+    found = neurosim.open_analysis(model / "run")
+    readout, images = found.readouts[key], read_images(model / "validation", TARGET)
+    decided = dict(
+        zip(found.sets["validation"].names, readout.scores["validation"].decision, strict=True)
+    )
+    scores = open_model(f"{model / 'run'}{part}").scores(images.pixels)
+    expected = np.array([decided[name] for name in images.names]) - readout.threshold
+    assert np.allclose(scores, expected, atol=0.02 * np.abs(expected).max())
+    other = found.readouts["top-augmented" if key == "top-face" else "top-face"]
+    assert not np.allclose(other.weights, readout.weights, rtol=0.1)
+
+
+def test_what_an_analysis_lacks_is_told(model: Path, tmp_path: Path) -> None:
+    shutil.copytree(model / "run", tmp_path / "run")
+    neurosim.analyze(tmp_path / "run", model / "validation", target=TARGET, threads=1)
+    with pytest.raises(neurosim.RequestError, match="several looks; `neurosim analyze RUN --zoom"):
+        open_model(f"{tmp_path / 'run'}:augmented")
 
 
 def test_what_has_no_gradient_is_told(tmp_path: Path) -> None:

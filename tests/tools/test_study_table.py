@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from scipy.stats import norm
 
-import study_table as tables
-from neurosim.analysis.results import ImageSet, Readout, Score, write_analysis
+import study_decisions as decisions
+from neurosim.analysis.results import Analysis, ImageSet, Readout, Score, write_analysis
 from tests.analysis.test_results import some
 
 TOOL = Path(__file__).resolve().parents[2] / "tools" / "study_table.py"
@@ -92,15 +93,47 @@ def test_what_is_taken_from_all_decisions_is_steadier_than_a_drop(rng: np.random
         plain = rng.normal(size=1100) + 3 * target
         altered = plain - 0.3 * target + rng.normal(scale=0.1, size=1100)
         both = np.stack([plain, altered])
-        lost.append(tables.taken(both, target))
+        lost.append(decisions.taken(both, target))
         right = (both >= 1.5) == target
         drops.append(np.mean([(right[0] - 1.0 * right[1])[k].mean() for k in (target, ~target)]))
         if once < 4:
-            low, high = map(float, tables.spread_of_taken(both, target).split(" to "))
+            low, high = decisions.spread_of_taken(both, target)
             inside.append(low <= 0.3 <= high)
     assert np.mean(lost) == pytest.approx(0.3, abs=0.02)
     assert sum(inside) >= 3
     assert np.std(lost) / np.mean(lost) < 0.5 * np.std(drops) / np.mean(drops)
+
+
+def decided(found: Analysis, rng: np.random.Generator, apart: float, lost: float) -> Readout:
+    """A readout with d' of 2 ``apart``, of which an alteration takes that of ``lost``."""
+    target, threshold = found.sets["validation"].target, rng.normal()
+    plain = rng.normal(size=len(target)) + apart * np.where(target, 1, -1)
+    altered = plain - lost * np.where(target, 1, -1)
+    scores = {
+        name: replace(scored(0.9, rng), decision=np.float32(values + threshold))
+        for name, values in (("validation", plain), ("noisy", altered[::-1]))
+    }
+    return Readout("P1", 0.1, threshold, 0.9, *rng.random((3, 3)), 0.25, scores)
+
+
+def test_one_readout_is_ahead_of_another_by_what_it_tells_better(rng: np.random.Generator) -> None:
+    """Balanced accuracy of normal decisions: the share below their distance from the threshold."""
+    found, inside, both = some(rng), [], ("good", "bad")
+    names = [f"{'b' if k % 4 == 0 else 'a'}{k}.png" for k in range(1200)]
+    sets = {"validation": shown("v", names), "noisy": shown("n", names[::-1], "validation")}
+    found = replace(found, sets=sets)
+    plain, altered = norm.cdf(1.5) - norm.cdf(1.2), norm.cdf(1.4) - norm.cdf(1.02)
+    expected = [plain, altered, altered - plain, 0.18 / 1.2 - 0.1 / 1.5]
+    for _ in range(5):
+        each = [decided(found, rng, *how) for how in ((1.5, 0.1), (1.2, 0.18))]
+        run = replace(found, readouts=dict(zip(both, each, strict=True)))
+        better = decisions.ahead([run], *both, "noisy")
+        inside += [one[1] <= value <= one[2] for one, value in zip(better, expected, strict=True)]
+    assert sum(inside) >= 17
+    worse = decisions.ahead([run], *both[::-1], "noisy")
+    for one, other in zip(better, worse, strict=True):
+        assert one[1] < one[0] < one[2]
+        assert np.allclose(one, [-other[k] for k in (0, 2, 1)], atol=0.003)
 
 
 def test_a_run_without_analysis_is_told(tmp_path: Path) -> None:

@@ -21,6 +21,9 @@ from attack.unrolled import Unrolled
 
 Way = Literal["implicit", "unrolled"]
 WAYS: tuple[Way, ...] = ("implicit", "unrolled")
+Looks = Literal["one", "several"]
+#: The readout of an analysis that has learned from so many looks at each image; all decide on one.
+READOUTS: dict[Looks, str] = {"one": "top-face", "several": "top-augmented"}
 #: Images whose gradients are computed side by side.
 BLOCK = 32
 
@@ -57,26 +60,33 @@ class DeepSparseCoding:
         Images coded side by side; as trained by default.
     threads : int, optional
         Cores to use; all by default.
+    looks : {"one", "several"}
+        How many looks at each training image the readout has learned from; it decides on one.
 
     Raises
     ------
     neurosim.RunFileError
         The run has no checkpoint, or has not been analysed.
     neurosim.RequestError
-        An unknown way, or a network through which no gradient is known.
+        An unknown way, a network through which no gradient is known, or an analysis of one look.
     """
 
     def __init__(
         self, run: str | Path, way: Way = "implicit", name: str = "dsc", steps: int = 60,
-        batch: int | None = None, threads: int | None = None,
+        batch: int | None = None, threads: int | None = None, looks: Looks = "one",
     ) -> None:  # fmt: skip
         if way not in WAYS:
             raise neurosim.RequestError(f'no gradient "{way}"; there are {", ".join(WAYS)}')
         self.name, self.way, self.steps = name, way, steps
         analysis = neurosim.open_analysis(run)
+        if READOUTS[looks] not in analysis.readouts:
+            raise neurosim.RequestError(
+                f"{run}: no readout has learned from several looks; `neurosim analyze RUN --zoom "
+                "0.9 --zoom 1.1` makes one"
+            )
         self.coder = neurosim.Coder(run, batch=batch, threads=threads)
         self.top, decoder = analysis.layer, neurosim.Decoder(run, threads)
-        self.readout = LinearReadout.of(analysis.readouts["top-face"])
+        self.readout = LinearReadout.of(analysis.readouts[READOUTS[looks]])
         self.stages = pathway(self.coder.experiment, decoder, self.top, self.coder.input)
         self._levels = [level.name for stage in self.stages for level in stage.circuit.levels]
         self.luminance = _luminance(self.coder)

@@ -9,7 +9,8 @@ from attack.classifier import Differentiable
 
 KINDS = (
     "a folder that `compare_dcn train` left, a run that `neurosim analyze` has been through, "
-    "RUN:unrolled, or RUN:pixels, RUN:pca-128, RUN:pca-512 (its baselines)"
+    "RUN:augmented (its readout that has learned from several looks), RUN:unrolled, or "
+    "RUN:pixels, RUN:pca-128, RUN:pca-512 (its baselines)"
 )
 
 
@@ -20,7 +21,7 @@ def open_model(text: str, batch: int | None = None) -> Differentiable:
     ----------
     text : str
         A folder of a conv net (it holds ``net.json``), a run of neurosim (``analysis.h5``), or a
-        run and, after a colon, ``pixels``, ``pca-128``, ``pca-512`` or ``unrolled``.
+        run and, after a colon, ``augmented``, ``unrolled``, ``pixels``, ``pca-128`` or ``pca-512``.
     batch : int, optional
         Images side by side.
 
@@ -42,10 +43,12 @@ def open_model(text: str, batch: int | None = None) -> Differentiable:
         return ConvNet.open(folder, batch or 16)
     if not (folder / "analysis.h5").is_file():
         raise neurosim.RequestError(f"{text}: is no model; a model is {KINDS}")
-    if part in ("", "unrolled"):
-        from attack.dsc import DeepSparseCoding
+    if part in ("", "augmented", "unrolled"):
+        from attack.dsc import DeepSparseCoding, Looks, Way
 
-        return DeepSparseCoding(folder, "unrolled" if part else "implicit", name, batch=batch)
+        way: Way = "unrolled" if part == "unrolled" else "implicit"
+        looks: Looks = "several" if part == "augmented" else "one"
+        return DeepSparseCoding(folder, way, name, batch=batch, looks=looks)
     from attack.linear import PixelReadout
 
     return PixelReadout(folder, part, name)

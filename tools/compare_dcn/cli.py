@@ -156,8 +156,9 @@ def compare(
     # Long: one argument per choice of the user.
     """Attack every MODEL and score all of them on every altered set.
 
-    MODEL is the folder of a trained net, a neurosim run that was analysed, or RUN:pixels. What the
-    folder holds is not made again: add models and budgets by further commands.
+    MODEL is the folder of a trained net, a neurosim run that was analysed, RUN:augmented (its
+    readout that has learned from several looks), or RUN:pixels. What the folder holds is not made
+    again: add models and budgets by further commands.
     """
     from compare_dcn.comparison import Comparison
     from compare_dcn.comparison import compare as compare_all

@@ -228,5 +228,6 @@ def describe(text: str) -> str:
         note = f", {found['note']}" if found["note"] else ""
         return f"{found['title']}{note}; {found['weights']}"
     part = text.rpartition(":")[2] if not Path(text).exists() else ""
-    readers = {"": "deep sparse coding, linear readout of its top level"}
+    reader = "deep sparse coding, linear readout of its top level"
+    readers = {"": reader, "augmented": f"{reader}, learned from several looks"}
     return readers.get(part, f"linear readout of {part}")
