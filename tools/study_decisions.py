@@ -76,13 +76,13 @@ def ahead(analyses: Sequence[Any], key: str, other: str, name: str) -> list[tupl
     key, other : str
         Of the readouts.
     name : str
-        Of the altered images.
+        Of the altered images; ``VALIDATION`` where there are none.
 
     Returns
     -------
     list of tuple
         In balanced accuracy on images; on altered images; by how much less of it it loses; and by
-        how much a smaller share of d′.
+        how much a smaller share of d′. Without altered images the first of these alone.
     """
     found, shares = [], []
     for one in analyses:
@@ -91,6 +91,8 @@ def ahead(analyses: Sequence[Any], key: str, other: str, name: str) -> list[tupl
         shares.append([pairs(one, one.readouts[k], name)[0] for k in (other, key)])
     plain, altered = np.mean(found, axis=0)
     target = analyses[0].sets[name].target
+    if name == VALIDATION:
+        return [balanced(plain, target)]
 
     def share(rows: np.ndarray) -> float:
         """Mean over runs of the share of d′ that the other loses, less that which this loses."""

@@ -30,9 +30,13 @@ APART = (
 #: Heads the table of differences.
 BESIDE = (
     "## Beside simpler codes\n\nBalanced accuracy of the top layer less that of simpler features "
-    "that learned from and decide on as many looks. Drop, of d′: by how much less the top layer "
-    "loses, in balanced accuracy and as a share of [d′](#how-far-apart-decisions-are). Mean over "
-    "the runs that have both, and 95 % intervals over images, each beside itself."
+    "that learned from and decide on as many looks; mean over the runs that have both, and 95 % "
+    "intervals over images, each beside itself."
+)
+#: What the same table says of alterations.
+LESS = (
+    " Drop, of d′: by how much less the top layer loses, in balanced accuracy and as a share of "
+    "[d′](#how-far-apart-decisions-are)."
 )
 #: Readouts of simpler features.
 SIMPLER = ("pixels", "pca-128", "pca-512", "pooled", "random")
@@ -177,7 +181,7 @@ def apart(analyses: Sequence[Any]) -> str:
 
 
 def beside(analyses: Sequence[Any]) -> str:
-    """The top layer's readouts less those of simpler features that learned and decide alike."""
+    """The top layer's readouts less those of simpler features, with a heading; empty without."""
     first = analyses[0]
     rows = []
     for own, way in (("top-face", ""), ("top-augmented", "-augmented"), ("top-looks", "-looks")):
@@ -187,12 +191,13 @@ def beside(analyses: Sequence[Any]) -> str:
                 continue
             what = f"{first.readouts[own].features}, less {runs[0].readouts[other].features}"
             cells = [what, str(len(runs))]
-            for number, name in enumerate(first.altered):
+            for number, name in enumerate(first.altered or [VALIDATION]):
                 found = ahead(runs, own, other, name)
                 cells += [_interval(one) for one in found[bool(number) :]]
             rows.append(cells)
     sets = [cell for name in first.altered for cell in (name, "drop", "of d′")]
-    return table(["", "runs", VALIDATION, *sets], rows) if rows else ""
+    head = BESIDE + (LESS if first.altered else "")
+    return f"\n{head}\n\n{table(['', 'runs', VALIDATION, *sets], rows)}" if rows else ""
 
 
 def _interval(found: Sequence[float]) -> str:
@@ -279,7 +284,7 @@ def page(runs: Sequence[Path], analyses: Sequence[Any], command: str) -> str:
             if len(runs) > 1
             else ""
         )
-        + (f"\n{BESIDE}\n\n{shown}" if (shown := beside(analyses)) else "")
+        + beside(analyses)
         + (f"\n{APART}\n\n{apart(analyses)}" if first.altered else "")
         + (f"\n## Notes\n\n{notes}" if notes else "")
     )
