@@ -10,6 +10,7 @@ import pytest
 
 from attack.checks import iterations_help, success_rises, white_box_wins
 from attack.images import ImageSet, write_images
+from compare_dcn.figures import look
 
 
 @pytest.mark.parametrize(
@@ -70,3 +71,7 @@ def test_a_comparison_is_checked_attack_by_attack(tmp_path: Path) -> None:
     assert not found["code", outside].holds
     assert not found["net", outside].holds
     assert len(found) == 6
+
+
+def test_lines_of_many_models_are_told_apart() -> None:
+    assert len({tuple(look(index).values()) for index in range(40)}) == 40

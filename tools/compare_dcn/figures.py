@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 
@@ -17,7 +18,8 @@ from compare_dcn.comparison import FIGURE_5, ORIGINAL, Comparison, white_box_set
 
 #: Colours that colour-blind readers tell apart (Okabe and Ito).
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#E69F00", "#56B4E9", "#CC79A7", "#000000", "#999999")
-MARKERS = "osD^vPX*"
+#: As many as have no factor in common with the number of colours: a pair comes again after 88.
+MARKERS = "osD^vPX*<>h"
 #: Factor by which perturbations are shown larger.
 MAGNIFIED = 8
 
@@ -27,6 +29,11 @@ def save(figure: Figure, path: Path) -> Path:
     figure.savefig(path, dpi=110, bbox_inches="tight")
     plt.close(figure)
     return path
+
+
+def look(index: int) -> dict[str, Any]:
+    """Colour and marker of a line: no two of a figure are alike."""
+    return {"color": COLOURS[index % len(COLOURS)], "marker": MARKERS[index % len(MARKERS)]}
 
 
 def accuracies(comparison: Comparison, models: Sequence[str]) -> Figure:
@@ -65,10 +72,8 @@ def against_budget(
             ]
             known = [(b, a) for b, a in points if not np.isnan(a)]
             if len(known) > 1:
-                panel.plot(
-                    *zip(*known, strict=True), marker=MARKERS[index % 8], ms=5,
-                    color=COLOURS[index % 8], lw=2.5 if own else 1.2, ls="-" if own else "--",
-                )  # fmt: skip
+                style = {"lw": 2.5, "ls": "-"} if own else {"lw": 1.2, "ls": "--"}
+                panel.plot(*zip(*known, strict=True), **look(index), **style, ms=5)
         panel.set_title(f"attacked images shown to {model}", fontsize=9)
         panel.axhline(0.5, color="0.5", lw=0.8, ls=":")
         panel.set(ylim=(-0.03, 1.03))
@@ -79,10 +84,7 @@ def against_budget(
     for panel in panels.flat[len(models) :]:
         panel.set_visible(False)
     figure.tight_layout()
-    keys = [
-        Line2D([], [], color=COLOURS[i % 8], marker=MARKERS[i % 8], ls="--", label=source)
-        for i, source in enumerate(sources)
-    ]
+    keys = [Line2D([], [], **look(i), ls="--", label=source) for i, source in enumerate(sources)]
     figure.legend(
         handles=keys, ncols=min(4, len(keys)), loc="upper center", bbox_to_anchor=(0.5, 0),
         title="made on (solid: on the model itself)",
