@@ -1,8 +1,8 @@
 """What can be said of readouts by their decisions on single images, each beside its altered one.
 
-Intervals are over images: those of each kind have shares that are drawn from what counts leave
-open (a Dirichlet posterior under Jeffreys' prior), so that a change of which no example is among a
-few images is not taken to be impossible.
+Intervals are over images. Those of balanced accuracy draw the shares of each kind from what counts
+leave open (a Dirichlet posterior under Jeffreys' prior), so that a change of which no example is
+among a few images is not taken to be impossible; those of d′ draw images anew.
 """
 
 from __future__ import annotations
@@ -66,42 +66,50 @@ def drop(found: Any, readout: Any, name: str) -> tuple[float, float, float]:
     return balanced(plain - changed, found.sets[name].target)
 
 
-def ahead(analyses: Sequence[Any], key: str, other: str, name: str) -> list[tuple[float, ...]]:
-    """How far one readout is ahead of another, each with its 95 % interval over images.
+def ahead(analyses: Sequence[Any], key: str, other: str, name: str) -> tuple[float, float, float]:
+    """How far one readout is ahead of another in balanced accuracy on a set, and its interval.
 
     Parameters
     ----------
     analyses : sequence of Analysis
-        Runs that have both; what is said of an image is the mean over them.
+        Runs that have both, of the same images; what is said of an image is the mean over them.
     key, other : str
         Of the readouts.
     name : str
-        Of the altered images; ``VALIDATION`` where there are none.
-
-    Returns
-    -------
-    list of tuple
-        In balanced accuracy on images; on altered images; by how much less of it it loses; and by
-        how much a smaller share of d′. Without altered images the first of these alone.
+        ``VALIDATION`` or of the altered images.
     """
-    found, shares = [], []
-    for one in analyses:
-        mine, theirs = (right(one, one.readouts[k], name) for k in (key, other))
-        found.append(mine.astype(float) - theirs)
-        shares.append([pairs(one, one.readouts[k], name)[0] for k in (other, key)])
-    plain, altered = np.mean(found, axis=0)
-    target = analyses[0].sets[name].target
-    if name == VALIDATION:
-        return [balanced(plain, target)]
+    return balanced(_ahead(analyses, key, other, name)[1], analyses[0].sets[name].target)
+
+
+def less_dropped(
+    analyses: Sequence[Any], key: str, other: str, name: str
+) -> tuple[float, float, float]:
+    """By how much less balanced accuracy one readout loses than another; as :func:`ahead`."""
+    plain, altered = _ahead(analyses, key, other, name)
+    return balanced(altered - plain, analyses[0].sets[name].target)
+
+
+def _ahead(analyses: Sequence[Any], key: str, other: str, name: str) -> np.ndarray:
+    """Right less right of the other, mean over runs, (2, image): before and after altering."""
+    each = [[right(one, one.readouts[k], name) for k in (key, other)] for one in analyses]
+    mine, theirs = np.mean(each, axis=0)
+    difference: np.ndarray = mine - theirs
+    return difference
+
+
+def less_taken(
+    analyses: Sequence[Any], key: str, other: str, name: str
+) -> tuple[float, float, float]:
+    """By how much a smaller share of d′ one readout loses than another; as :func:`ahead`."""
+    each = [[pairs(one, one.readouts[k], name)[0] for k in (other, key)] for one in analyses]
+    decisions, target = np.array(each), analyses[0].sets[name].target
 
     def share(rows: np.ndarray) -> float:
-        """Mean over runs of the share of d′ that the other loses, less that which this loses."""
-        apart = d_prime(np.array(shares)[..., rows], target[rows])
+        apart = d_prime(decisions[..., rows], target[rows])
         lost = 1 - apart[..., 1] / apart[..., 0]
         return float((lost[:, 0] - lost[:, 1]).mean())
 
-    each = [balanced(values, target) for values in (plain, altered, altered - plain)]
-    return [*each, (share(np.arange(len(target))), *_resampled(share, target))]
+    return share(np.arange(len(target))), *_resampled(share, target)
 
 
 def d_prime(decisions: np.ndarray, target: np.ndarray) -> np.ndarray:

@@ -18,7 +18,17 @@ import numpy as np
 from PIL import Image
 
 import neurosim
-from study_decisions import VALIDATION, ahead, d_prime, drop, pairs, spread_of_taken, taken
+from study_decisions import (
+    VALIDATION,
+    ahead,
+    d_prime,
+    drop,
+    less_dropped,
+    less_taken,
+    pairs,
+    spread_of_taken,
+    taken,
+)
 
 #: Heads the table of what alterations take from all decisions, not from those that turn.
 APART = (
@@ -190,10 +200,10 @@ def beside(analyses: Sequence[Any]) -> str:
             if not runs:
                 continue
             what = f"{first.readouts[own].features}, less {runs[0].readouts[other].features}"
-            cells = [what, str(len(runs))]
-            for number, name in enumerate(first.altered or [VALIDATION]):
-                found = ahead(runs, own, other, name)
-                cells += [_interval(one) for one in found[bool(number) :]]
+            cells = [what, str(len(runs)), _interval(ahead(runs, own, other, VALIDATION))]
+            for name in first.altered:
+                measures = (ahead, less_dropped, less_taken)
+                cells += [_interval(measure(runs, own, other, name)) for measure in measures]
             rows.append(cells)
     sets = [cell for name in first.altered for cell in (name, "drop", "of d′")]
     head = BESIDE + (LESS if first.altered else "")
@@ -306,7 +316,7 @@ def copy_figures(report: Path, output: Path) -> list[str]:
 
 
 def check_same(runs: Sequence[Path], analyses: Sequence[Any]) -> None:
-    """Raise where runs were not analysed alike: one target, the same sets of images."""
+    """Raise where runs were not analysed alike: one target, the same sets of the same images."""
     first = analyses[0]
     for run, found in zip(runs, analyses, strict=True):
         if len({(a.target, *a.altered, a.judge) for a in (found, first)}) > 1:
@@ -318,6 +328,12 @@ def check_same(runs: Sequence[Path], analyses: Sequence[Any]) -> None:
                 f"{run}: analysed for {told[0]}, but {runs[0]} for {told[1]}; "
                 "analyse both with the same --target, --altered and --calibration"
             )
+        for name in (VALIDATION, *first.altered):
+            if found.sets[name].names != first.sets[name].names:
+                raise neurosim.RequestError(
+                    f"{run}: {name} has other images ({len(found.sets[name].names)}) than in "
+                    f"{runs[0]} ({len(first.sets[name].names)}); analyse both on the same folders"
+                )
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

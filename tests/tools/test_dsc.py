@@ -177,8 +177,10 @@ def test_both_ways_agree_where_dynamics_have_settled(model: Path) -> None:
 def test_what_an_analysis_lacks_is_told(model: Path, tmp_path: Path) -> None:
     shutil.copytree(model / "run", tmp_path / "run")
     neurosim.analyze(tmp_path / "run", model / "validation", target=TARGET, threads=1)
-    with pytest.raises(neurosim.RequestError, match="several looks; `neurosim analyze RUN --zoom"):
+    with pytest.raises(neurosim.RequestError, match=r'no readout "top-augmented".* --zoom'):
         open_model(f"{tmp_path / 'run'}:augmented")
+    with pytest.raises(neurosim.RequestError, match='no model "augmnted" .*RUN:augmented'):
+        open_model(f"{tmp_path / 'run'}:augmnted")
 
 
 def test_what_has_no_gradient_is_told(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from scipy.stats import norm
 
+import neurosim
 import study_decisions as decisions
 from neurosim.analysis.results import Analysis, ImageSet, Readout, Score, write_analysis
 from tests.analysis.test_results import some
@@ -124,16 +125,19 @@ def test_one_readout_is_ahead_of_another_by_what_it_tells_better(rng: np.random.
     found = replace(found, sets=sets)
     plain, altered = norm.cdf(1.5) - norm.cdf(1.2), norm.cdf(1.4) - norm.cdf(1.02)
     expected = [plain, altered, altered - plain, 0.18 / 1.2 - 0.1 / 1.5]
+    ways = [(decisions.ahead, "validation"), (decisions.ahead, "noisy")]
+    ways += [(decisions.less_dropped, "noisy"), (decisions.less_taken, "noisy")]
     for _ in range(5):
         each = [decided(found, rng, *how) for how in ((1.5, 0.1), (1.2, 0.18))]
         run = replace(found, readouts=dict(zip(both, each, strict=True)))
-        better = decisions.ahead([run], *both, "noisy")
+        better = [measure([run], *both, name) for measure, name in ways]
         inside += [one[1] <= value <= one[2] for one, value in zip(better, expected, strict=True)]
     assert sum(inside) >= 17
-    worse = decisions.ahead([run], *both[::-1], "noisy")
-    for one, other in zip(better, worse, strict=True):
+    for one, (measure, name) in zip(better, ways, strict=True):
         assert one[1] < one[0] < one[2]
-        assert np.allclose(one, [-other[k] for k in (0, 2, 1)], atol=0.003)
+        assert measure([run, run], *both, name) == pytest.approx(one)
+        worse = measure([run], *both[::-1], name)
+        assert np.allclose(one, [-worse[k] for k in (0, 2, 1)], atol=0.003)
 
 
 def test_a_run_without_analysis_is_told(tmp_path: Path) -> None:
@@ -156,4 +160,20 @@ def test_runs_that_were_not_analysed_alike_are_told(
         f"but {runs[0]} for "
     )
     assert "--altered" in done.stderr and "Traceback" not in done.stderr
+    assert not (tmp_path / "page").exists()
+
+
+def test_runs_of_other_images_are_told(runs: list[Path], tmp_path: Path) -> None:
+    found = neurosim.open_analysis(runs[1])
+    sets = found.sets | {"validation": shown("v", ["ann/a1.png", "bé/b2.png", "bé/b1.png"])}
+    scores = found.readouts["top-face"].scores
+    longer = replace(scores["validation"], decision=np.zeros(3, np.float32))
+    readout = replace(found.readouts["top-face"], scores=scores | {"validation": longer})
+    write_analysis(runs[1], replace(found, sets=sets, readouts={"top-face": readout}), {})
+    done = study_table(*runs, "-o", tmp_path / "page")
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"{runs[1]}: validation has other images (3) than in {runs[0]} (2); analyse both on the "
+        "same folders\n"
+    )
     assert not (tmp_path / "page").exists()

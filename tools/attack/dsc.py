@@ -21,9 +21,6 @@ from attack.unrolled import Unrolled
 
 Way = Literal["implicit", "unrolled"]
 WAYS: tuple[Way, ...] = ("implicit", "unrolled")
-Looks = Literal["one", "several"]
-#: The readout of an analysis that has learned from so many looks at each image; all decide on one.
-READOUTS: dict[Looks, str] = {"one": "top-face", "several": "top-augmented"}
 #: Images whose gradients are computed side by side.
 BLOCK = 32
 
@@ -60,33 +57,34 @@ class DeepSparseCoding:
         Images coded side by side; as trained by default.
     threads : int, optional
         Cores to use; all by default.
-    looks : {"one", "several"}
-        How many looks at each training image the readout has learned from; it decides on one.
+    readout : {"top-face", "top-augmented"}
+        Of the analysis: learned from one look at each training image, or from several; either
+        decides on one.
 
     Raises
     ------
     neurosim.RunFileError
         The run has no checkpoint, or has not been analysed.
     neurosim.RequestError
-        An unknown way, a network through which no gradient is known, or an analysis of one look.
+        An unknown way, a network through which no gradient is known, or no such readout.
     """
 
     def __init__(
         self, run: str | Path, way: Way = "implicit", name: str = "dsc", steps: int = 60,
-        batch: int | None = None, threads: int | None = None, looks: Looks = "one",
+        batch: int | None = None, threads: int | None = None, readout: str = "top-face",
     ) -> None:  # fmt: skip
         if way not in WAYS:
             raise neurosim.RequestError(f'no gradient "{way}"; there are {", ".join(WAYS)}')
         self.name, self.way, self.steps = name, way, steps
         analysis = neurosim.open_analysis(run)
-        if READOUTS[looks] not in analysis.readouts:
+        if readout not in analysis.readouts:
             raise neurosim.RequestError(
-                f"{run}: no readout has learned from several looks; `neurosim analyze RUN --zoom "
-                "0.9 --zoom 1.1` makes one"
+                f'{run}: its analysis has no readout "{readout}"; "top-augmented" is made by '
+                "`neurosim analyze RUN --zoom 0.9 --zoom 1.1`"
             )
         self.coder = neurosim.Coder(run, batch=batch, threads=threads)
         self.top, decoder = analysis.layer, neurosim.Decoder(run, threads)
-        self.readout = LinearReadout.of(analysis.readouts[READOUTS[looks]])
+        self.readout = LinearReadout.of(analysis.readouts[readout])
         self.stages = pathway(self.coder.experiment, decoder, self.top, self.coder.input)
         self._levels = [level.name for stage in self.stages for level in stage.circuit.levels]
         self.luminance = _luminance(self.coder)

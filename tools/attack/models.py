@@ -44,11 +44,13 @@ def open_model(text: str, batch: int | None = None) -> Differentiable:
     if not (folder / "analysis.h5").is_file():
         raise neurosim.RequestError(f"{text}: is no model; a model is {KINDS}")
     if part in ("", "augmented", "unrolled"):
-        from attack.dsc import DeepSparseCoding, Looks, Way
+        from attack.dsc import DeepSparseCoding, Way
 
         way: Way = "unrolled" if part == "unrolled" else "implicit"
-        looks: Looks = "several" if part == "augmented" else "one"
-        return DeepSparseCoding(folder, way, name, batch=batch, looks=looks)
-    from attack.linear import PixelReadout
+        readout = "top-augmented" if part == "augmented" else "top-face"
+        return DeepSparseCoding(folder, way, name, batch=batch, readout=readout)
+    from attack.linear import READOUTS, PixelReadout
 
+    if part not in READOUTS:
+        raise neurosim.RequestError(f'{text}: no model "{part}" of a run; a model is {KINDS}')
     return PixelReadout(folder, part, name)
