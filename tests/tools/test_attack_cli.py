@@ -81,7 +81,7 @@ def test_a_pixel_readout_is_that_of_the_analysis(folder: Path) -> None:
     [
         (("{run}:pixels", "--method", "guess"), 'no method "guess"; there are single-step'),
         (("nowhere",), "nowhere: no such folder; a model is a folder"),
-        (("{run}:corners",), 'no readout "corners" of pixels'),
+        (("{run}:corners",), 'no model "corners" of a run'),
         (("{images}",), "is no model; a model is"),
         ((), 'method "iterated" attacks a model: name one'),
         (("--method", "noise"), "give the attacked set, of the same file names, by --reference"),

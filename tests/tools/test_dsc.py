@@ -179,7 +179,7 @@ def test_what_an_analysis_lacks_is_told(model: Path, tmp_path: Path) -> None:
     neurosim.analyze(tmp_path / "run", model / "validation", target=TARGET, threads=1)
     with pytest.raises(neurosim.RequestError, match=r'no readout "top-augmented".* --zoom'):
         open_model(f"{tmp_path / 'run'}:augmented")
-    with pytest.raises(neurosim.RequestError, match='no model "augmnted" .*RUN:augmented'):
+    with pytest.raises(neurosim.RequestError, match=r'no model "augmnted" .*RUN:augmented'):
         open_model(f"{tmp_path / 'run'}:augmnted")
 
 
