@@ -4,7 +4,7 @@ P1 is learned anew, in variants and with several seeds, from what V1 of each run
 at each image, pooled: the code by an exact solver, the learning rule that of the params file. A
 trial takes seconds where a run takes minutes, and differs from it: what P1 codes has stopped
 changing and has settled, looks are the six that are read out, and the name is one number that
-nothing pulls.
+nothing pulls. One trial reads out what P1 is shown, to tell what its code loses and holds.
 
 Writes DIR/trials.md and DIR/trials.json. What the latter has of a run of that name is not done
 again; give another DIR for other runs.
@@ -27,6 +27,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.svm import LinearSVC
 
 import neurosim
+from study_decisions import d_prime
 from trial_looks import FOLDS, LOOKS, Shown, shown
 from trial_pages import (
     SETS,
@@ -62,6 +63,8 @@ class Trial:
         Length of the code of a name, in lengths of the code of a face.
     elements, threshold, inhibition, rate, time_constant, displays
         Of P1 and its learning rule; inhibition is of each element by itself.
+    coded : bool
+        Read out P1's code, not what P1 is shown.
     """
 
     exponent: float = 0.5
@@ -76,6 +79,7 @@ class Trial:
     rate: float = 0.4
     time_constant: float = 100.0
     displays: int = 2400
+    coded: bool = True
 
 
 #: What may be given of the first trial.
@@ -83,6 +87,7 @@ BASE = ("offset", "threshold", "inhibition", "elements")
 #: What each trial changes of it.
 TRIALS: dict[str, dict[str, Any]] = {
     "unchanged": {},
+    "what P1 is shown": {"coded": False},
     "units centred": {"centered": True},
     "units scaled": {"scaled": True},
     "units standardised": {"centered": True, "scaled": True},
@@ -91,9 +96,12 @@ TRIALS: dict[str, dict[str, Any]] = {
     "square root": {"offset": 0.0},
     "cube root": {"exponent": 1 / 3, "offset": 0.0},
     "learned at one size": {"zoomed": False},
-    **{f"{count} elements": {"elements": count} for count in (64, 80, 96, 128, 256, 512)},
-    **{f"threshold {high:g}": {"threshold": high} for high in (0.06, 0.15, 0.25, 0.3, 0.5)},
-    **{f"inhibition of itself {own:g}": {"inhibition": own} for own in (0.0, 0.3, 2.0)},
+    **{f"{count} elements": {"elements": count} for count in (64, 80, 96, 128, 256, 512, 1024)},
+    **{
+        f"threshold {high:g}": {"threshold": high}
+        for high in (0.06, 0.1, 0.15, 0.2, 0.25, 0.3, 0.5)
+    },
+    **{f"inhibition of itself {own:g}": {"inhibition": own} for own in (0.0, 0.3, 2.0, 3.0, 10.0)},
     "momentum over 5 updates": {"time_constant": 5.0},
     "momentum over 50 updates": {"time_constant": 50.0},
     "a rate of 0.12": {"rate": 0.12},
@@ -106,7 +114,8 @@ TRIALS: dict[str, dict[str, Any]] = {
 #: What is reported of a trial.
 MEASURES = {
     "roc": "ROC area, 6 looks", "roc_altered": "attacked", "balanced": "balanced accuracy",
-    "drop": "drop", "distance": "distance", "neuron": "neuron", "active": "active",
+    "drop": "drop", "apart": "d′", "taken": "share taken", "distance": "distance",
+    "neuron": "neuron", "active": "active",
 }  # fmt: skip
 
 
@@ -186,12 +195,18 @@ def _batches(rng: np.random.Generator, images: int, displays: int) -> Iterator[n
         order = order[BATCH:]
 
 
-def measured(sets: dict[str, Shown], atoms: np.ndarray, trial: Trial) -> dict[str, float]:
-    """What a dictionary is worth; everything is chosen on train."""
-    coded = {
+def read(sets: dict[str, Shown], atoms: np.ndarray, trial: Trial) -> dict[str, Shown]:
+    """What is read out of each set: P1's code, or what it is shown."""
+    if not trial.coded:
+        return sets
+    return {
         name: x.map(lambda a: code(a, atoms, trial, STEPS["coding"])) for name, x in sets.items()
     }
-    train, validation, altered, *_ = coded.values()
+
+
+def measured(sets: dict[str, Shown], atoms: np.ndarray, trial: Trial) -> dict[str, float]:
+    """What a dictionary is worth; everything is chosen on train."""
+    train, validation, altered, *_ = read(sets, atoms, trial).values()
     decisions, threshold = read_out(train, [validation, altered])
     areas = [
         roc_auc_score(x.target, d) for x, d in zip((validation, altered), decisions, strict=True)
@@ -200,6 +215,7 @@ def measured(sets: dict[str, Shown], atoms: np.ndarray, trial: Trial) -> dict[st
         _balanced(d, x.target, threshold)
         for x, d in zip((validation, altered), decisions, strict=True)
     ]
+    apart = d_prime(np.array(decisions), validation.target)
     first = LOOKS[0]
     clean, moved = validation.looks[first], altered.looks[first]
     return {
@@ -207,6 +223,8 @@ def measured(sets: dict[str, Shown], atoms: np.ndarray, trial: Trial) -> dict[st
         "roc_altered": areas[1],
         "balanced": shares[0],
         "drop": shares[0] - shares[1],
+        "apart": float(apart[0]),
+        "taken": float(1 - apart[1] / apart[0]),
         "distance": float(np.abs(moved - clean).mean() / clean.std(0).mean()),
         "neuron": neuron(train.looks[first], train.target, clean, validation.target),
         "active": float(np.mean(clean > 0)),
@@ -261,7 +279,8 @@ def table(kept: dict[str, dict], command: str) -> str:
     told = (
         "P1 learned anew, from what the levels below it have learned in each run. Every row but\n"
         "the first changes one thing. Mean ± deviation over runs and seeds. Readouts have a C of\n"
-        f"{COST:g}, and their thresholds come from folds that do not know of copies."
+        f"{COST:g}, and their thresholds come from folds that do not know of copies. d′ and the\n"
+        "share of it that the alteration takes are of decisions by the mean of six looks."
     )
     return trial_page("Trials of P1 alone", command, told, MEASURES, rows_of(kept, TRIALS))
 
@@ -310,7 +329,7 @@ def trials(given: argparse.Namespace) -> None:
                 sets = sets or shown(run, folders, given.target)
                 ready = prepared(sets, trial)
             for seed in missing:
-                atoms = learned(ready["train"], trial, seed)
+                atoms = learned(ready["train"], trial, seed) if trial.coded else np.zeros(0)
                 row[keys[seed]] = measured(ready, atoms, trial)
                 print(f"{name}: {keys[seed]}: {row[keys[seed]]}", flush=True)
                 write_trials(file, kept)

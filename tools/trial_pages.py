@@ -83,7 +83,7 @@ def trial_page(
     lines.append("| trial | times | " + " | ".join(measures.values()) + " |")
     lines.append("| --- |" + " ---: |" * (1 + len(measures)))
     for name, times in rows.items():
-        cells = [_told([row[key] for row in times]) for key in measures]
+        cells = [_told([row[key] for row in times if key in row]) for key in measures]
         lines.append(f"| {name} | {len(times)} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
 
@@ -94,6 +94,8 @@ def place(path: Path) -> str:
 
 
 def _told(values: list[float]) -> str:
-    """Mean, and deviation (of a sample) where there are several."""
+    """Mean, and deviation (of a sample) where there are several; a dash for a new measure."""
+    if not values:
+        return "–"
     spread = f" ± {np.std(values, ddof=1):.3f}" if len(values) > 1 else ""
     return f"{np.mean(values):.3f}{spread}"

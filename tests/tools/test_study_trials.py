@@ -52,6 +52,34 @@ def test_one_element_learns_what_the_name_goes_with(rng: np.random.Generator) ->
     assert np.array_equal(atoms, again)
 
 
+def test_what_p1_is_shown_is_read_out_as_it_is(rng: np.random.Generator) -> None:
+    shown = people(rng, 200)
+    # The target moves half the way to the others, without less spread: half of d′ is taken.
+    target = shown.target
+    way = shown.map(lambda x: (x[target].mean(0) - x[~target].mean(0)) * target[:, None])
+    halved = Shown({look: shown.looks[look] - 0.5 * way.looks[look] for look in LOOKS}, target)
+    sets = {"train": people(rng, 200), "validation": shown, "altered": halved}
+    trial = Trial(coded=False)
+    found = study_trials.measured(sets, np.zeros(0), trial)
+    first = LOOKS[0]
+    moved = np.abs(halved.looks[first] - shown.looks[first]).mean()
+    assert found["distance"] == pytest.approx(moved / shown.looks[first].std(0).mean())
+    assert found["active"] == np.mean(shown.looks[first] > 0)
+    assert found["apart"] > 3
+    assert found["taken"] == pytest.approx(0.5, abs=1e-4)
+    same = study_trials.measured(sets | {"altered": shown}, np.zeros(0), trial)
+    assert same["taken"] == same["drop"] == same["distance"] == 0
+
+
+def test_what_was_kept_without_a_measure_is_told_without_it() -> None:
+    row = {key: 0.5 for key in study_trials.MEASURES if key != "taken"}
+    kept = {"unchanged": {"trial": {}, "found": {"run, seed 0": row}}}
+    (line,) = (x for x in study_trials.table(kept, "").splitlines() if "unchanged" in x)
+    cells = [cell.strip() for cell in line.split("|")][3:-1]
+    assert [cell == "–" for cell in cells] == [key == "taken" for key in study_trials.MEASURES]
+    assert set(cells) == {"0.500", "–"}
+
+
 def test_units_are_standardised_by_train(rng: np.random.Generator) -> None:
     sets = {"train": people(rng, 50), "validation": people(rng, 40)}
     trial = Trial(centered=True, scaled=True)
