@@ -207,6 +207,10 @@ def read(sets: dict[str, Shown], atoms: np.ndarray, trial: Trial) -> dict[str, S
 def measured(sets: dict[str, Shown], atoms: np.ndarray, trial: Trial) -> dict[str, float]:
     """What a dictionary is worth; everything is chosen on train."""
     train, validation, altered, *_ = read(sets, atoms, trial).values()
+    if not validation.looks[LOOKS[0]].any():
+        raise neurosim.RequestError(
+            f"P1 is silent at a threshold of {trial.threshold:g}: give a lower --threshold"
+        )
     decisions, threshold = read_out(train, [validation, altered])
     areas = [
         roc_auc_score(x.target, d) for x, d in zip((validation, altered), decisions, strict=True)

@@ -152,6 +152,7 @@ def test_the_page_has_each_trial_and_nothing_is_done_twice(
         (["--offset", "-1"], "--offset -1; it must be 0 or more"),
         (["--threshold", "nan"], "--threshold nan; it must be 0 or more"),
         (["--elements", "0"], "--elements 0; it must be 1 or more"),
+        (["--threshold", "1000"], "P1 is silent at a threshold of 1000: give a lower --threshold"),
     ):
         assert study_trials.main([*arguments, *given]) == 2
         told = capsys.readouterr().err
