@@ -74,6 +74,19 @@ def name_rank(found: Any) -> float:
     return float(np.count_nonzero(answer >= answer[found.neuron]))
 
 
+def next_to_name(found: Any) -> float:
+    """The largest answer of other units to the target's name, as a share of its neuron's.
+
+    NaN where its neuron does not answer, or where names were not shown.
+    """
+    if "name" not in found.responses:
+        return float("nan")
+    answer = found.responses["name"][found.target_index]
+    others = np.delete(answer, found.neuron).max(initial=0.0)
+    own = answer[found.neuron]
+    return float(others / own) if own > 0 else float("nan")
+
+
 def targets(analyses: Sequence[Any]) -> list[tuple[str, str, list[float]]]:
     """What is wanted: its name, its bound, and the value of each run."""
     top = [found.readouts["top-face"].scores for found in analyses]
@@ -85,6 +98,9 @@ def targets(analyses: Sequence[Any]) -> list[tuple[str, str, list[float]]]:
             [found.of_neuron(f"{VALIDATION}-face", "balanced") for found in analyses],
         ),
     ]
+    for what, field in (("ROC area", "auc"), ("d′", "d_prime")):
+        own = [found.of_neuron(f"{VALIDATION}-face", field) for found in analyses]
+        rows.append((f"best neuron, {what}", "", own))
     for name in analyses[0].altered:
         drop = [s[VALIDATION].balanced_tuned - s[name].balanced_tuned for s in top]
         moved = [one.distance for found in analyses for one in found.distances
@@ -102,6 +118,8 @@ def targets(analyses: Sequence[Any]) -> list[tuple[str, str, list[float]]]:
     rows.append(("correlation of responses by face and by name", "", alike))
     ranks = [name_rank(found) for found in analyses]
     rows.append(("the best neuron's rank in the answer to the name alone", "1", ranks))
+    following = [next_to_name(found) for found in analyses]
+    rows.append(("the next neuron's answer to that, of its own", "", following))
     recalled = [found.completion for found in analyses]
     if all(recalled):
         evidence = [done.evidence_balanced for done in recalled]

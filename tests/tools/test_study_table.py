@@ -14,6 +14,7 @@ from scipy.stats import norm
 
 import neurosim
 import study_decisions as decisions
+import study_table as table
 from neurosim.analysis.results import Analysis, ImageSet, Readout, Score, write_analysis
 from tests.analysis.test_results import some
 
@@ -71,6 +72,8 @@ def test_drops_and_means_are_those_of_the_runs(runs: list[Path], tmp_path: Path)
     text = (out / "results.md").read_text()
     assert "| balanced accuracy | at least 0.95 | 0.900, 0.800 | 0.850 | 0.071 |" in text
     assert "| drop, noisy | at most 0.01 | 0.025, 0.050 | 0.038 | 0.018 |" in text
+    own = [neurosim.open_analysis(run).of_neuron("validation-face", "auc") for run in runs]
+    assert f"| best neuron, ROC area |  | {own[0]:.3f}, {own[1]:.3f} |" in text
     (row,) = (line for line in text.splitlines() if line.startswith("| P1 | 0.900 ("))
     lost, interval = row.split(" | ")[3].split(" (")
     low, high = (float(end) for end in interval.rstrip(")").split(" to "))
@@ -84,6 +87,21 @@ def test_drops_and_means_are_those_of_the_runs(runs: list[Path], tmp_path: Path)
     assert sorted(p.name for p in out.iterdir()) == ["radial.png", "results.md"]
     with Image.open(out / "radial.png") as picture:
         assert picture.size == (1000, 500)
+
+
+def test_a_neuron_shares_a_name_with_the_one_that_answers_next(rng: np.random.Generator) -> None:
+    """Alone, half as much as its neighbour, and where it does not answer at all."""
+    found = some(rng)
+
+    def shared(own: float, other: float) -> float:
+        answer = np.zeros((len(found.classes), found.neuron + 2), np.float32)
+        answer[found.target_index] = other
+        answer[found.target_index, found.neuron] = own
+        responses = found.responses | {"name": answer}
+        return table.next_to_name(replace(found, responses=responses))
+
+    assert [shared(0.5, 0.0), shared(0.5, 0.25), shared(0.25, 0.5)] == [0.0, 0.5, 2.0]
+    assert np.isnan(shared(0.0, 0.5))
 
 
 def test_what_is_taken_from_all_decisions_is_steadier_than_a_drop(rng: np.random.Generator) -> None:
