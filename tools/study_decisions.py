@@ -8,7 +8,9 @@ among a few images is not taken to be impossible; those of d′ draw images anew
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,6 +19,23 @@ import numpy as np
 VALIDATION = "validation"
 #: Shares of images drawn for an interval.
 DRAWN = 10_000
+
+
+def with_neuron(found: Any) -> Any:
+    """An analysis in which ``"neuron"`` is among the readouts: the activity of its neuron alone.
+
+    It decides on one look, by the threshold that was chosen on train. The same analysis where an
+    altered set was not coded for neurons.
+    """
+    codes = {name: f"{name}-face" for name in (VALIDATION, *found.altered)}
+    if not set(codes.values()) <= found.activity.keys():
+        return found
+    alone = SimpleNamespace(
+        features="the neuron alone",
+        threshold=found.of_neuron("train-face", "threshold"),
+        scores={name: SimpleNamespace(decision=found.activity[k]) for name, k in codes.items()},
+    )
+    return replace(found, readouts={**found.readouts, "neuron": alone})
 
 
 def pairs(found: Any, readout: Any, name: str) -> tuple[np.ndarray, np.ndarray]:

@@ -28,6 +28,7 @@ from study_decisions import (
     pairs,
     spread_of_taken,
     taken,
+    with_neuron,
 )
 
 #: Heads the table of what alterations take from all decisions, not from those that turn.
@@ -40,16 +41,20 @@ APART = (
 #: Heads the table of differences.
 BESIDE = (
     "## Beside simpler codes\n\nBalanced accuracy of the top layer less that of simpler features "
-    "that learned from and decide on as many looks; mean over the runs that have both, and 95 % "
+    "that learned from and decide on as many looks, and that of its neuron alone, at the threshold "
+    "chosen on train, less theirs from one look; mean over the runs that have both, and 95 % "
     "intervals over images, each beside itself."
 )
 #: What the same table says of alterations.
 LESS = (
-    " Drop, of d′: by how much less the top layer loses, in balanced accuracy and as a share of "
+    " Drop, of d′: by how much less it loses, in balanced accuracy and as a share of "
     "[d′](#how-far-apart-decisions-are)."
 )
 #: Readouts of simpler features.
 SIMPLER = ("pixels", "pca-128", "pca-512", "pooled", "random")
+#: Decisions of the top layer, and what readouts of simpler features have behind their names that
+#: learned from and decide on as many looks.
+WAYS = {"top-face": "", "top-augmented": "-augmented", "top-looks": "-looks", "neuron": ""}
 #: Width, in pixels, of a figure that is copied.
 WIDTH = 1000
 #: Figures of a report that are copied, where it has them: those that show no photographs.
@@ -202,17 +207,18 @@ def apart(analyses: Sequence[Any]) -> str:
             plain = [float(d_prime(decisions, target)[0]) for decisions, target in each]
             low, high = spread_of_taken(*each[0])
             changes += [_told([taken(*pair) for pair in each]), f"{low:z.3f} to {high:z.3f}"]
-            cells = [readout.features, str(len(runs)), _told(plain)]
+            what = f"none: {readout.features}" if key == "neuron" else readout.features
+            cells = [what, str(len(runs)), _told(plain)]
         rows.append([*cells, *changes])
     shown = [cell for name in first.altered for cell in (name, "first run")]
-    return table(["linear SVM on", "runs", VALIDATION, *shown], rows)
+    return table(["by a linear SVM on", "runs", VALIDATION, *shown], rows)
 
 
 def beside(analyses: Sequence[Any]) -> str:
     """The top layer's readouts less those of simpler features, with a heading; empty without."""
     first = analyses[0]
     rows = []
-    for own, way in (("top-face", ""), ("top-augmented", "-augmented"), ("top-looks", "-looks")):
+    for own, way in WAYS.items():
         for other in (f"{simpler}{way}" for simpler in SIMPLER):
             runs = [found for found in analyses if {own, other} <= found.readouts.keys()]
             if not runs:
@@ -285,6 +291,7 @@ def _mean(values: list[float]) -> tuple[str, str]:
 def page(runs: Sequence[Path], analyses: Sequence[Any], command: str) -> str:
     """The text of results.md."""
     first = analyses[0]
+    deciding = [with_neuron(found) for found in analyses]
     count = "One run" if len(runs) == 1 else f"{len(runs)} runs that differ by their seed"
     wanted = [
         [name, bound, ", ".join(f"{v:z.3f}" for v in values), *_mean(values)]
@@ -312,8 +319,8 @@ def page(runs: Sequence[Path], analyses: Sequence[Any], command: str) -> str:
             if len(runs) > 1
             else ""
         )
-        + beside(analyses)
-        + (f"\n{APART}\n\n{apart(analyses)}" if first.altered else "")
+        + beside(deciding)
+        + (f"\n{APART}\n\n{apart(deciding)}" if first.altered else "")
         + (f"\n## Notes\n\n{notes}" if notes else "")
     )
 

@@ -158,6 +158,31 @@ def test_one_readout_is_ahead_of_another_by_what_it_tells_better(rng: np.random.
         assert np.allclose(one, [-worse[k] for k in (0, 2, 1)], atol=0.003)
 
 
+def test_a_neuron_decides_by_the_threshold_of_train(rng: np.random.Generator) -> None:
+    """Its activity alone; images of altered sets stand in another order."""
+    found, names = some(rng), ["a1.png", "b1.png", "b2.png"]
+    train = found.selectivity["train-face"]
+    limits = np.full_like(train.threshold, np.nan)
+    limits[found.target_index, found.neuron] = 0.5
+    found = replace(
+        found,
+        sets={"validation": shown("v", names), "noisy": shown("n", names[::-1], "validation")},
+        selectivity={"train-face": replace(train, threshold=limits)},
+        activity={
+            "validation-face": np.array([0.4, 0.5, 0.3], np.float32),
+            "noisy-face": np.array([0.2, 0.7, 0.6], np.float32),
+        },
+    )
+    assert found.altered == ["noisy"]
+    alone = decisions.with_neuron(found).readouts["neuron"]
+    assert decisions.right(found, alone, "noisy").tolist() == [
+        [False, True, True],
+        [False, True, False],
+    ]
+    del found.activity["noisy-face"]
+    assert decisions.with_neuron(found) is found
+
+
 def test_a_run_without_analysis_is_told(tmp_path: Path) -> None:
     done = study_table(tmp_path, "-o", tmp_path / "page")
     assert done.returncode == 2
