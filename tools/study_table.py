@@ -33,8 +33,8 @@ from study_decisions import (
 
 #: Heads the table of what alterations take from all decisions, not from those that turn.
 APART = (
-    "## How far apart decisions are\n\nd′: the mean decision on the target less that on others, "
-    "over the root of the mean of both variances. For each altered set: what it takes from that, "
+    "## How far apart decisions are\n\nOf linear SVMs, and of the neuron, whose decision is its "
+    "activity. d′: the mean decision on the target less that on others, over the root of the mean of both variances. For each altered set: what it takes from that, "
     "mean over runs ± deviation, and, in the first run, its 95 % interval over images. An image "
     "that does not cross the threshold counts here too, so less is left to chance."
 )
@@ -207,11 +207,10 @@ def apart(analyses: Sequence[Any]) -> str:
             plain = [float(d_prime(decisions, target)[0]) for decisions, target in each]
             low, high = spread_of_taken(*each[0])
             changes += [_told([taken(*pair) for pair in each]), f"{low:z.3f} to {high:z.3f}"]
-            what = f"none: {readout.features}" if key == "neuron" else readout.features
-            cells = [what, str(len(runs)), _told(plain)]
+            cells = [readout.features, str(len(runs)), _told(plain)]
         rows.append([*cells, *changes])
     shown = [cell for name in first.altered for cell in (name, "first run")]
-    return table(["by a linear SVM on", "runs", VALIDATION, *shown], rows)
+    return table(["decisions from", "runs", VALIDATION, *shown], rows)
 
 
 def beside(analyses: Sequence[Any]) -> str:
