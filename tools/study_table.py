@@ -34,9 +34,10 @@ from study_decisions import (
 #: Heads the table of what alterations take from all decisions, not from those that turn.
 APART = (
     "## How far apart decisions are\n\nOf linear SVMs, and of the neuron, whose decision is its "
-    "activity. d′: the mean decision on the target less that on others, over the root of the mean of both variances. For each altered set: what it takes from that, "
-    "mean over runs ± deviation, and, in the first run, its 95 % interval over images. An image "
-    "that does not cross the threshold counts here too, so less is left to chance."
+    "activity. d′: the mean decision on the target less that on others, over the root of the mean "
+    "of both variances. For each altered set: what it takes from that, mean over runs ± deviation, "
+    "and, in the first run, its 95 % interval over images. An image that does not cross the "
+    "threshold counts here too, so less is left to chance."
 )
 #: Heads the table of differences.
 BESIDE = (
